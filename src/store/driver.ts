@@ -1,0 +1,39 @@
+// Storage drivers: bytes by path. They know nothing of registries; every path comes from layout.ts.
+import type { ByteRange } from '../oci/range.ts'
+
+export interface StoredEntry {
+  readonly kind: 'file' | 'directory'
+  /** Bytes; 0 for a directory. */
+  readonly size: number
+  /** Milliseconds since 1970. */
+  readonly modifiedAt: number
+}
+
+/**
+ * Paths begin with `/` and match distribution's rule `(/[A-Za-z0-9._-]+)+`; drivers may trust that.
+ * Absence is `undefined` (or `false`); everything else that fails is thrown as it comes from the system.
+ * Every driver passes test/contracts/storage-driver.ts.
+ */
+export interface StorageDriver {
+  /** As in the configuration: `filesystem`, `inmemory`, … */
+  readonly name: string
+  stat(path: string): Promise<StoredEntry | undefined>
+  /** A small file, whole. */
+  read(path: string): Promise<Uint8Array | undefined>
+  /** All or nothing, also across a crash: readers see the old bytes or the new ones. Makes folders on the way. */
+  write(path: string, bytes: Uint8Array): Promise<void>
+  /** The file's bytes, or those of the range. A chunk is valid only until the next one is asked for. Throws if the file is absent. */
+  open(path: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Names of the direct children, in no order; `undefined` if there is no such folder. */
+  list(path: string): Promise<string[] | undefined>
+  /** Replaces the target. Throws if the source is absent. */
+  move(from: string, to: string): Promise<void>
+  /** A file, or a folder with all below it. False: there was nothing. */
+  remove(path: string): Promise<boolean>
+  /** Takes over a complete file of this machine, durably: after it resolves, a crash can't lose or halve it. The file is gone afterwards. */
+  adopt(file: string, path: string): Promise<void>
+  /** Optional power: where this path lies on this machine, for those who can send files directly. */
+  localFile?(path: string): string
+  /** Optional power: a folder of this machine on the same device, from which `adopt` is a mere rename. */
+  readonly spoolFolder?: string
+}
