@@ -50,23 +50,29 @@ function findProgram(program: string): string | undefined {
  * `undefined`: all are there. A string: why not. Never throws for a machine that cannot install.
  */
 export async function ensurePackages(packages: readonly Package[] = ALL_PACKAGES): Promise<string | undefined> {
-  const missing = packages.filter((name) => findProgram(PROGRAM_OF_PACKAGE[name]) === undefined)
+  const missing = missingOf(packages)
   if (missing.length === 0) return undefined
-  if (findProgram('apt-get') === undefined) return `${missing.join(', ')} not installed and there is no apt-get`
-  const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  if (asRoot.length > 0 && findProgram('sudo') === undefined) {
-    return `${missing.join(', ')} not installed, and neither root nor sudo to install them`
-  }
-  const [command = 'sh', ...args] = [...asRoot, 'sh', '-c', INSTALL_SCRIPT, 'install', lockFile(), ...missing]
+  const isRoot = process.getuid?.() === 0
+  const needed = isRoot ? ['apt-get'] : ['apt-get', 'sudo']
+  const absent = needed.filter((program) => findProgram(program) === undefined)
+  if (absent.length > 0) return `${missing.join(', ')} not installed, and no ${absent.join(', ')} here to install with`
+  const [command = 'sudo', ...args] = [...(isRoot ? [] : ['sudo', '-n']), 'sh', '-c', INSTALL_SCRIPT, 'install', lockFile(), ...missing]
   try {
     await execFileAsync(command, args, { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 64 * 1024 * 1024 })
   } catch (error) {
-    const output = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error)
-    const last = output.split('\n').slice(-3).join(' ')
-    return `apt-get could not install ${missing.join(', ')}: ${last}`
+    return `apt-get could not install ${missing.join(', ')}: ${lastWords(error)}`
   }
-  const absent = missing.filter((name) => findProgram(PROGRAM_OF_PACKAGE[name]) === undefined)
-  return absent.length === 0 ? undefined : `apt-get installed ${absent.join(', ')} without the program it should bring`
+  const stillMissing = missingOf(missing)
+  return stillMissing.length === 0 ? undefined : `${stillMissing.join(', ')} installed, but without the program that the tests need`
+}
+
+function missingOf(packages: readonly Package[]): Package[] {
+  return packages.filter((name) => findProgram(PROGRAM_OF_PACKAGE[name]) === undefined)
+}
+
+function lastWords(error: unknown): string {
+  const output = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
+  return (output === '' ? String(error) : output).split('\n').slice(-3).join(' ')
 }
 
 /**

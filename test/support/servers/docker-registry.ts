@@ -1,0 +1,93 @@
+// Debian's docker-registry (distribution 2.8): the independent upstream, and the reference that ours is compared with.
+// Its access log is the ledger of what was asked of it.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { programPath } from '../packages.ts'
+import { serverFolder, startServerProcess } from './process.ts'
+import type { TokenServer } from './token-server.ts'
+
+export interface DockerRegistryOptions {
+  /** Makes it a pull-through cache. */
+  proxy?: { remoteUrl: string; username?: string; password?: string }
+  auth?: { token: TokenServer } | { htpasswdFile: string }
+  /** Default: a folder of its own, removed with it. */
+  storageFolder?: string
+  /** Default: any free one. */
+  port?: number
+}
+
+export interface LoggedRequest {
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  readonly status: number
+  readonly bytesSent: number
+}
+
+export interface DockerRegistry extends AsyncDisposable {
+  readonly url: string
+  /** host:port */
+  readonly host: string
+  readonly port: number
+  /** All requests answered so far, from its access log. */
+  requests(): Promise<LoggedRequest[]>
+  log(): string
+}
+
+export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
+  const folder = await serverFolder('registry')
+  const configuration = join(folder, 'config.yml')
+  await writeFile(configuration, stringify(settings(options, options.storageFolder ?? join(folder, 'data'))))
+  const server = await startServerProcess({
+    folder,
+    command: programPath('docker-registry'),
+    args: ['serve', configuration],
+    ready: /listening on 127\.0\.0\.1:(\d+)/,
+    env: { OTEL_TRACES_EXPORTER: 'none' },
+  })
+  let markers = 0
+  const host = `127.0.0.1:${server.ready[1]}`
+  return {
+    url: `http://${host}`,
+    host,
+    port: Number(server.ready[1]),
+    requests: async () => {
+      // A line is written after its answer was sent. A question of our own, logged last, tells that the others are there.
+      const marker = `/v2/ledger-marker-${++markers}`
+      await (await fetch(`http://${host}${marker}`)).arrayBuffer()
+      await server.waitForOutput(new RegExp(`"GET ${marker} `))
+      return loggedRequests(server.stdout()).filter((request) => !request.path.startsWith('/v2/ledger-marker-'))
+    },
+    log: () => server.stdout() + server.stderr(),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+function settings(options: DockerRegistryOptions, storageFolder: string): object {
+  return {
+    version: 0.1,
+    log: { level: 'info', formatter: 'json' },
+    storage: { filesystem: { rootdirectory: storageFolder }, delete: { enabled: true } },
+    http: { addr: `127.0.0.1:${options.port ?? 0}`, secret: 'test' },
+    ...(options.auth === undefined ? {} : { auth: authSettings(options.auth) }),
+    ...(options.proxy === undefined ? {} : { proxy: { ...options.proxy, remoteUrl: undefined, remoteurl: options.proxy.remoteUrl } }),
+  }
+}
+
+function authSettings(auth: { token: TokenServer } | { htpasswdFile: string }): object {
+  if ('htpasswdFile' in auth) return { htpasswd: { realm: 'test', path: auth.htpasswdFile } }
+  const { url, service, issuer, certificateFile } = auth.token
+  return { token: { realm: url, service, issuer, rootcertbundle: certificateFile } }
+}
+
+/** Apache's combined format: `127.0.0.1 - - [date] "GET /v2/ HTTP/1.1" 200 2 "referrer" "user agent"`. */
+function loggedRequests(log: string): LoggedRequest[] {
+  const lines = log.matchAll(/^\S+ - \S+ \[[^\]]*\] "([A-Z]+) (\S+) [^"]*" (\d{3}) (\d+|-)/gm)
+  return Array.from(lines, ([, method = '', path = '', status, bytes]) => ({
+    method,
+    path,
+    status: Number(status),
+    bytesSent: bytes === '-' ? 0 : Number(bytes),
+  }))
+}
