@@ -17,11 +17,13 @@ export async function openPodman(options: { mirrors: readonly string[] }): Promi
   await mkdir(temporary)
   const policy = join(folder, 'policy.json')
   await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }))
+  const noLogins = join(folder, 'auth.json')
+  await writeFile(noLogins, '{}')
   const env = {
     ...NOWHERE_ELSE,
     CONTAINERS_REGISTRIES_CONF: await writeRegistriesConf(folder, options.mirrors),
     CONTAINERS_CONF: '/dev/null',
-    REGISTRY_AUTH_FILE: join(folder, 'auth.json'),
+    REGISTRY_AUTH_FILE: noLogins,
     XDG_RUNTIME_DIR: runRoot,
     TMPDIR: temporary,
   }
