@@ -28,7 +28,7 @@ export type Package = keyof typeof PROGRAM_OF_PACKAGE
 const ALL_PACKAGES = Object.keys(PROGRAM_OF_PACKAGE) as Package[]
 
 /** Set by the test command: a file that collects one line per skipped suite, printed when the run is over. */
-const SKIPPED_SUITES_VARIABLE = 'ENTREPOT_SKIPPED_SUITES'
+export const SKIPPED_SUITES_VARIABLE = 'ENTREPOT_SKIPPED_SUITES'
 const INSTALL_TIMEOUT_MS = 280_000
 
 /** Where Debian puts programs comes first, so that a newer program of the machine's own does not change a test. */
