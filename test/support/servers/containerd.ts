@@ -1,5 +1,5 @@
 // Debian's containerd with its own root, state and address, and `ctr` as its client.
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { programPath } from '../packages.ts'
 import { NOWHERE_ELSE, serverFolder, startServerProcess } from './process.ts'
@@ -8,6 +8,8 @@ import { type Finished, runProgram } from './program.ts'
 export interface Containerd extends AsyncDisposable {
   /** Pulls a full reference (`docker.io/library/x:tag`) by way of the hosts.toml that names the mirrors. Throws when it fails. */
   pull(reference: string, ...flags: string[]): Promise<Finished>
+  /** A text file of a pulled and unpacked image, by way of its mounted file system. `flags`: of `ctr images mount`. */
+  readFile(reference: string, file: string, ...flags: string[]): Promise<string>
   ctr(...args: string[]): Promise<Finished>
   log(): string
 }
@@ -34,6 +36,16 @@ export async function startContainerd(options: { mirrors: readonly string[] }): 
   return {
     ctr,
     pull: (reference, ...flags) => ctr('images', 'pull', '--hosts-dir', hostsFolder, ...flags, reference),
+    async readFile(reference, file, ...flags) {
+      const target = await mkdtemp(join(folder, 'mount-'))
+      await ctr('images', 'mount', ...flags, reference, target)
+      try {
+        return await readFile(join(target, file), 'utf8')
+      } finally {
+        // The snapshot behind the mount is named after the folder.
+        await ctr('images', 'unmount', '--rm', target)
+      }
+    },
     log: () => server.stderr(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
