@@ -1,0 +1,97 @@
+// How a fill begins: with a new partial file, or with what a dead process left; and with upstream's answer.
+import type { Hash } from 'node:crypto'
+import { unlink } from 'node:fs/promises'
+import { type BlobTransfer, type ContentSink, type TransferSource, UpstreamFailure } from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import { readBuffers } from '../lib/read-buffers.ts'
+import { type Digest, hashFor } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Spool, SpoolFile } from './spool.ts'
+
+export interface FillParts {
+  readonly source: TransferSource
+  readonly sink: ContentSink
+  readonly spool: Spool
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface FillStart {
+  readonly transfer: BlobTransfer
+  /** `undefined`: the disk has refused already. */
+  readonly file: SpoolFile | undefined
+  /** Of the bytes before `position`, which are in the file. */
+  readonly hash: Hash
+  readonly position: number
+}
+
+/** `undefined`: upstream has no such blob. Throws UpstreamFailure. Leaves no file behind then, unless `signal` has aborted. */
+export async function startFill(
+  parts: FillParts,
+  repository: RepositoryName,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<FillStart | undefined> {
+  const file = await claim(parts, digest)
+  try {
+    const start =
+      (await resumeLeftover(parts, repository, digest, file, signal)) ?? (await beginAnew(parts, repository, digest, file, signal))
+    if (start === undefined) await discard(file)
+    return start
+  } catch (error) {
+    await (signal.aborted ? file?.handle.close() : discard(file))
+    throw error
+  }
+}
+
+async function beginAnew(
+  { source }: FillParts,
+  repository: RepositoryName,
+  digest: Digest,
+  file: SpoolFile | undefined,
+  signal: AbortSignal,
+): Promise<FillStart | undefined> {
+  const transfer = await source.openBlob(repository, digest, undefined, signal)
+  return transfer === undefined ? undefined : { transfer, file, hash: hashFor(digest), position: 0 }
+}
+
+async function resumeLeftover(
+  { source, log }: FillParts,
+  repository: RepositoryName,
+  digest: Digest,
+  file: SpoolFile | undefined,
+  signal: AbortSignal,
+): Promise<FillStart | undefined> {
+  // One byte of the leftover is asked for again, so that a complete one is no range beyond the end.
+  const position = (file?.leftBytes ?? 0) - 1
+  if (file === undefined || position <= 0) return undefined
+  try {
+    const transfer = await source.openBlob(repository, digest, { start: position }, signal)
+    if (transfer === undefined) return undefined
+    const hash = hashFor(digest)
+    for await (const chunk of readBuffers.readChunks(file.handle.fd, 0, position, signal)) hash.update(chunk)
+    log.info({ repository, digest, position }, 'resuming a blob that a former process began')
+    return { transfer, file, hash, position }
+  } catch (error) {
+    if (!(error instanceof UpstreamFailure) || error.kind !== 'broken') throw error
+    log.warn({ repository, digest, position, error }, 'what a former process left cannot be resumed: beginning anew')
+    await file.handle.truncate(0)
+    return undefined
+  }
+}
+
+async function claim({ spool, log }: FillParts, digest: Digest): Promise<SpoolFile | undefined> {
+  try {
+    return await spool.claim(digest)
+  } catch (error) {
+    log.error({ digest, error }, 'a blob cannot be kept: no partial file can be made; clients are served straight from upstream')
+    return undefined
+  }
+}
+
+async function discard(file: SpoolFile | undefined): Promise<void> {
+  if (file === undefined) return
+  await unlink(file.path)
+  await file.handle.close()
+}

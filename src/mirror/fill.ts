@@ -1,0 +1,255 @@
+// One blob on its way in: written once, read by many while it grows.
+//
+//   upstream ──► [ partial file, verified only as a whole ] ──► readers, each at its own pace
+//                0 ───────────────── visible ≤ size−1 ─── size
+//
+// `visible` stops one byte short until size and digest are right, so no client ever holds a complete wrong body.
+//
+//   filling ─┬─► verified   readers get the rest at once; the store takes the file over
+//            ├─► failed     readers are cut; nothing is kept
+//            └─► unkept     the disk refuses: each reader goes on with a transfer of its own, checked as it passes
+import type { Hash } from 'node:crypto'
+import { type FileHandle, unlink } from 'node:fs/promises'
+import { type BlobHandle, type BlobTransfer, type CacheVerdict, type TransferRange, UpstreamFailure } from '../content.ts'
+import { algorithmOf, type Digest, digestOfHash } from '../oci/digest.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { ByteRange } from '../oci/range.ts'
+import { type GrowingBlob, readGrowing } from './fill-reader.ts'
+import { type FillParts, type FillStart, startFill } from './fill-start.ts'
+import { resumingTransfer, type ResumingTransferOptions } from './resuming-transfer.ts'
+import type { SpoolFile } from './spool.ts'
+
+export class Fill implements GrowingBlob {
+  readonly digest: Digest
+  /** Resolves when the store has the blob, or nothing more will come of this fill. Never rejects. */
+  readonly settled: Promise<void>
+  state: GrowingBlob['state']
+  failure: unknown
+  visible: number
+  aheadReads = 0
+  readonly #parts: FillParts
+  readonly #signal: AbortSignal
+  readonly #repositories: Set<RepositoryName>
+  readonly #file: SpoolFile | undefined
+  readonly #hash: Hash
+  #size: number | undefined
+  /** Bytes in the file, all of them in the hash. */
+  #position: number
+  #growth = Promise.withResolvers<void>()
+  #isWakeScheduled = false
+  #readers = 0
+  #isAdopted = false
+  #isSettled = false
+
+  private constructor(parts: FillParts, repository: RepositoryName, digest: Digest, start: FillStart, signal: AbortSignal) {
+    this.digest = digest
+    this.#parts = parts
+    this.#signal = signal
+    this.#repositories = new Set([repository])
+    this.#file = start.file
+    this.#hash = start.hash
+    this.#position = start.position
+    this.#size = start.transfer.size
+    this.visible = start.position
+    this.state = start.file === undefined ? 'unkept' : 'filling'
+    this.settled = this.#live(start.transfer)
+  }
+
+  /**
+   * Resolves when the size is known, before the first byte has come. `undefined`: upstream has no such blob.
+   * Throws UpstreamFailure. `signal` ends the fill itself; what came so far stays in the spool then.
+   */
+  static async begin(parts: FillParts, repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<Fill | undefined> {
+    const start = await startFill(parts, repository, digest, signal)
+    if (start === undefined) return undefined
+    const fill = new Fill(parts, repository, digest, start, signal)
+    // Nothing can be said of a body whose length nobody knows, and a body without bytes has no last one to hold back.
+    if (start.transfer.size === undefined || start.transfer.size === 0) await fill.#verdict()
+    return fill
+  }
+
+  get size(): number {
+    return this.#size ?? 0
+  }
+
+  get growth(): Promise<void> {
+    return this.#growth.promise
+  }
+
+  get file(): FileHandle | undefined {
+    return this.#file?.handle
+  }
+
+  get kept(): GrowingBlob['kept'] {
+    return { bytes: this.#position, hash: () => this.#hash.copy() }
+  }
+
+  /** Nothing more can be had from it by those who have not joined yet. */
+  get isOver(): boolean {
+    return this.state === 'failed' || this.state === 'unkept'
+  }
+
+  /** Whether the repository is one of those that are going to have the blob. */
+  isFor(repository: RepositoryName): boolean {
+    return this.#repositories.has(repository)
+  }
+
+  /** Adds a repository of which upstream has confirmed that the blob is in it. */
+  async alsoFor(repository: RepositoryName): Promise<void> {
+    this.#repositories.add(repository)
+    if (this.#isAdopted) await this.#parts.sink.linkBlob(repository, this.digest)
+  }
+
+  handle(verdict: CacheVerdict): BlobHandle {
+    const { digest, size } = this
+    return {
+      descriptor: { mediaType: mediaTypes.blob, digest, size },
+      provenance: { verdict },
+      open: (range, signal) => this.#read(range ?? { start: 0, end: size - 1 }, signal),
+    }
+  }
+
+  direct(signal: AbortSignal): ResumingTransferOptions {
+    const { source, clock, log } = this.#parts
+    const [repository] = this.#repositories
+    return {
+      open: (range: TransferRange) => source.openBlob(repository as RepositoryName, this.digest, range, signal),
+      clock,
+      signal,
+      onBreak: (error, position) => log.warn({ repository, digest: this.digest, position, error }, 'upstream broke in a blob: resuming'),
+    }
+  }
+
+  async *#read(range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    this.#readers += 1
+    try {
+      yield* readGrowing(this, range, signal)
+    } finally {
+      this.#readers -= 1
+      await this.#closeWhenUnused()
+    }
+  }
+
+  async #verdict(): Promise<void> {
+    await this.settled
+    if (this.state === 'failed') throw this.failure
+    if (this.#size === undefined) throw new UpstreamFailure('broken', 'upstream gave no length for a blob that could not be kept')
+  }
+
+  async #live(first: BlobTransfer): Promise<void> {
+    try {
+      await this.#run(first)
+    } finally {
+      this.#isSettled = true
+      await this.#closeWhenUnused()
+    }
+  }
+
+  async #run(first: BlobTransfer): Promise<void> {
+    const file = this.#file
+    if (file === undefined) return first.close()
+    try {
+      const wanted = { start: this.#position, end: this.#size, size: this.#size }
+      for await (const chunk of resumingTransfer(wanted, first, this.direct(this.#signal))) {
+        if (!(await this.#keep(file, chunk))) return await this.#giveUpKeeping(file)
+      }
+    } catch (error) {
+      return this.#fail(error, file)
+    }
+    await this.#judge(file)
+  }
+
+  /** False when the disk refuses. */
+  async #keep(file: SpoolFile, chunk: Uint8Array): Promise<boolean> {
+    try {
+      await writeAll(file.handle, chunk, this.#position)
+    } catch (error) {
+      const facts = { digest: this.digest, position: this.#position, error }
+      this.#parts.log.error(facts, 'a blob cannot be kept, the disk refuses it: clients are served straight from upstream')
+      return false
+    }
+    this.#hash.update(chunk)
+    this.#position += chunk.length
+    this.#show(Math.min(this.#position, (this.#size ?? this.#position) - 1))
+    return true
+  }
+
+  async #giveUpKeeping(file: SpoolFile): Promise<void> {
+    this.state = 'unkept'
+    this.#wake()
+    await this.#remove(file)
+  }
+
+  async #judge(file: SpoolFile): Promise<void> {
+    this.#size ??= this.#position
+    const actual = digestOfHash(this.#hash, algorithmOf(this.digest))
+    if (actual !== this.digest) {
+      return this.#fail(new UpstreamFailure('broken', `upstream sent ${actual}, ${this.#position} bytes, for ${this.digest}`), file)
+    }
+    this.state = 'verified'
+    this.#show(this.#size)
+    try {
+      await this.#adopt(file)
+    } catch (error) {
+      this.#parts.log.error({ digest: this.digest, error }, 'a complete blob could not be put into the store')
+      await this.#remove(file)
+    }
+  }
+
+  async #adopt(file: SpoolFile): Promise<void> {
+    const { sink } = this.#parts
+    // A Set shows its iteration also what is added meanwhile: repositories that join during the adoption are linked, too.
+    for (const repository of this.#repositories) {
+      if (this.#isAdopted) await sink.linkBlob(repository, this.digest)
+      else await sink.adoptBlob(repository, this.digest, file.path)
+      this.#isAdopted = true
+    }
+  }
+
+  async #fail(error: unknown, file: SpoolFile): Promise<void> {
+    this.state = 'failed'
+    this.failure = error
+    this.#wake()
+    // The program is stopping: what came so far is for the next process.
+    if (this.#signal.aborted) return
+    this.#parts.log.error({ digest: this.digest, position: this.#position, size: this.#size, error }, 'a blob could not be fetched')
+    await this.#remove(file)
+  }
+
+  async #remove(file: SpoolFile): Promise<void> {
+    await unlink(file.path).catch((error: unknown) => {
+      // Already moved, or a disk in trouble of which the log knows: the next start clears it away.
+      this.#parts.log.debug({ file: file.path, error }, 'a partial file was not removed')
+    })
+  }
+
+  #show(visible: number): void {
+    this.visible = Math.max(this.visible, visible)
+    // Many chunks may come in one turn of the event loop; the readers are woken once.
+    if (this.#isWakeScheduled) return
+    this.#isWakeScheduled = true
+    setImmediate(() => this.#wake())
+  }
+
+  #wake(): void {
+    this.#isWakeScheduled = false
+    const { resolve } = this.#growth
+    this.#growth = Promise.withResolvers<void>()
+    resolve()
+  }
+
+  async #closeWhenUnused(): Promise<void> {
+    if (!this.#isSettled || this.#readers > 0) return
+    await this.#file?.handle
+      .close()
+      .catch((error: unknown) => this.#parts.log.debug({ digest: this.digest, error }, 'closing a partial file'))
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written)
+    written += bytesWritten
+  }
+}

@@ -1,0 +1,101 @@
+// All blobs on their way in: whoever asks for one joins its fill, or starts it. One upstream transfer per blob, however many ask.
+import { setMaxListeners } from 'node:events'
+import pLimit from 'p-limit'
+import type { BlobDescription, BlobHandle } from '../content.ts'
+import { waitFor } from '../lib/abort.ts'
+import { SingleFlight } from '../lib/single-flight.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import { Fill } from './fill.ts'
+import type { FillParts } from './fill-start.ts'
+
+/** Fills at a time; further ones wait for their turn. Well above what clients ask for at once, below what looks like abuse upstream. */
+const mostFills = 256
+
+interface Running {
+  /** On whose behalf upstream was asked: its refusal says nothing about another repository. */
+  readonly repository: RepositoryName
+  readonly fill: Promise<Fill | undefined>
+}
+
+export class Fills implements AsyncDisposable {
+  readonly #parts: FillParts
+  readonly #running = new Map<Digest, Running>()
+  readonly #confirmations = new SingleFlight<string, BlobDescription | undefined>()
+  readonly #stop = new AbortController()
+  readonly #limit = pLimit(mostFills)
+
+  constructor(parts: FillParts) {
+    this.#parts = parts
+    setMaxListeners(0, this.#stop.signal)
+  }
+
+  /**
+   * Joins the fill that is bringing `digest` in, or starts it. Resolves when the size is known, before the first byte has come.
+   * `undefined`: upstream has no such blob in this repository. Throws UpstreamFailure.
+   * `signal` ends the caller's wait only; the fill goes on for the others, and for the store.
+   */
+  async join(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
+    for (;;) {
+      const running = this.#running.get(digest)
+      if (running === undefined) return (await waitFor(this.#start(repository, digest), signal))?.handle('miss')
+      const isOurs = running.repository === repository
+      const fill = await waitFor(isOurs ? running.fill : running.fill.catch(() => undefined), signal)
+      if (fill === undefined && isOurs) return undefined
+      if (fill === undefined || fill.isOver) {
+        // Its partial file must be gone before the next one is begun.
+        await fill?.settled
+        this.#forget(digest, running)
+      } else if (isOurs || (await this.#admit(fill, repository, signal))) {
+        return fill.handle('filling')
+      } else {
+        return undefined
+      }
+    }
+  }
+
+  /** The size of a blob that is on its way into this repository. */
+  async describe(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
+    const fill = await waitFor(this.#running.get(digest)?.fill ?? Promise.resolve(undefined), signal)
+    return fill?.isFor(repository) === true ? fill.handle('filling') : undefined
+  }
+
+  /** Asks upstream whether this repository has the blob, without bringing it in. Throws UpstreamFailure. */
+  confirm(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
+    const ask = () => this.#parts.source.describeBlob(repository, digest, this.#stop.signal)
+    return waitFor(this.#confirmations.run(`${repository}@${digest}`, ask), signal)
+  }
+
+  /** Fills that run now. */
+  get size(): number {
+    return this.#running.size
+  }
+
+  /** Stops all fills; what has come so far stays for the next process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the mirror is stopping'))
+    const fills = await Promise.allSettled([...this.#running.values()].map(({ fill }) => fill))
+    for (const outcome of fills) if (outcome.status === 'fulfilled') await outcome.value?.settled
+  }
+
+  /** Whether upstream says that this repository, too, has the blob; then it will be linked. */
+  async #admit(fill: Fill, repository: RepositoryName, signal: AbortSignal): Promise<boolean> {
+    if (fill.isFor(repository)) return true
+    if ((await this.confirm(repository, fill.digest, signal)) === undefined) return false
+    await fill.alsoFor(repository)
+    return true
+  }
+
+  #start(repository: RepositoryName, digest: Digest): Promise<Fill | undefined> {
+    const running: Running = { repository, fill: this.#limit(() => Fill.begin(this.#parts, repository, digest, this.#stop.signal)) }
+    this.#running.set(digest, running)
+    const forget = () => this.#forget(digest, running)
+    // Once the store has it, or nothing came of it, the next who asks starts afresh.
+    running.fill.then((fill) => (fill === undefined ? forget() : fill.settled.finally(forget)), forget)
+    return running.fill
+  }
+
+  #forget(digest: Digest, running: Running): void {
+    if (this.#running.get(digest) === running) this.#running.delete(digest)
+  }
+}

@@ -1,0 +1,98 @@
+// Manifests by digest: from the store, else from upstream, once. A digest is never asked for again while the store has it.
+import { LRUCache } from 'lru-cache'
+import type { ContentSink, ContentSource, Manifest, ManifestDescription, TransferSource } from '../content.ts'
+import { waitFor } from '../lib/abort.ts'
+import { SingleFlight } from '../lib/single-flight.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName, Tag } from '../oci/names.ts'
+import type { Log } from '../telemetry/log.ts'
+import { patiently } from './local-trouble.ts'
+
+/** Manifests that the disk refused are kept here, so that they need not be asked for again at each pull. */
+const unkeptBytes = 16 * 1024 * 1024
+/** Tags that were seen by HEAD only and wait for their manifest. */
+const mostPendingTags = 10_000
+
+export interface MirroredManifestsParts {
+  readonly local: ContentSource & ContentSink
+  readonly source: TransferSource
+  readonly log: Log
+  /** Ends shared work when the program stops. */
+  readonly stop: AbortSignal
+}
+
+export class MirroredManifests {
+  readonly #parts: MirroredManifestsParts
+  readonly #fetches = new SingleFlight<string, Manifest | undefined>()
+  readonly #unkept = new LRUCache<string, Manifest>({ maxSize: unkeptBytes, sizeCalculation: ({ bytes }) => bytes.length + 200 })
+  readonly #pendingTags = new LRUCache<string, Set<Tag>>({ max: mostPendingTags })
+
+  constructor(parts: MirroredManifestsParts) {
+    this.#parts = parts
+  }
+
+  /** What is here already. Trouble of the disk counts as absence: upstream can still help. */
+  async local(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<Manifest | undefined> {
+    const { local, log } = this.#parts
+    const found = await patiently(() => local.findManifest(repository, digest, signal), log, { repository, digest })
+    return found ?? this.#unkept.get(`${repository}@${digest}`)
+  }
+
+  async describe(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<ManifestDescription | undefined> {
+    const here = await this.local(repository, digest, signal)
+    return here ?? this.#parts.source.describeManifest(repository, digest, signal)
+  }
+
+  /** Throws UpstreamFailure. */
+  async find(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<Manifest | undefined> {
+    return (await this.local(repository, digest, signal)) ?? this.fetch(repository, digest, signal)
+  }
+
+  /** From upstream into the store; everybody who asks meanwhile shares the answer. Throws UpstreamFailure. */
+  fetch(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<Manifest | undefined> {
+    const { source, stop } = this.#parts
+    const work = async () => {
+      const manifest = await source.findManifest(repository, digest, stop)
+      if (manifest !== undefined) await this.keep(repository, manifest)
+      return manifest
+    }
+    return waitFor(this.#fetches.run(`${repository}@${digest}`, work), signal)
+  }
+
+  /** Puts a verified manifest into the store, and the tags that waited for it. A disk that refuses is logged, not thrown. */
+  async keep(repository: RepositoryName, manifest: Manifest): Promise<void> {
+    const { local, log } = this.#parts
+    const { digest } = manifest.descriptor
+    const key = `${repository}@${digest}`
+    try {
+      await local.putManifest(repository, manifest)
+      this.#unkept.delete(key)
+    } catch (error) {
+      log.error({ repository, digest, error }, 'a manifest cannot be kept: it is served from memory')
+      this.#unkept.set(key, { ...manifest, provenance: { verdict: 'hit' } })
+      return
+    }
+    const tags = this.#pendingTags.get(key)
+    this.#pendingTags.delete(key)
+    for (const tag of tags ?? []) await this.#putTag(repository, tag, digest)
+  }
+
+  /** Points the tag at the digest in the store, now or as soon as its manifest is there: a tag never dangles. */
+  async point(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<void> {
+    const { local, log } = this.#parts
+    const here = await patiently(() => local.describeManifest(repository, digest, signal), log, { repository, digest })
+    if (here !== undefined) return this.#putTag(repository, tag, digest)
+    const key = `${repository}@${digest}`
+    const tags = this.#pendingTags.get(key) ?? new Set()
+    this.#pendingTags.set(key, tags.add(tag))
+  }
+
+  async #putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+    const { local, log } = this.#parts
+    try {
+      await local.putTag(repository, tag, digest)
+    } catch (error) {
+      log.error({ repository, tag, digest, error }, 'a tag cannot be kept')
+    }
+  }
+}

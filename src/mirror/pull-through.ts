@@ -1,0 +1,168 @@
+// The pull-through cache: a local store and an upstream, seen from outside as one source of content.
+// It decides what is served from where; how bytes are kept is the store's business, how they are fetched is upstream's.
+import { setMaxListeners } from 'node:events'
+import {
+  type BlobDescription,
+  type BlobHandle,
+  type ContentSink,
+  type ContentSource,
+  type Manifest,
+  type ManifestDescription,
+  type Referrers,
+  type TransferSource,
+  UpstreamFailure,
+} from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Digest } from '../oci/digest.ts'
+import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
+import type { Page, PageOf } from '../oci/pagination.ts'
+import { errorText, type Log } from '../telemetry/log.ts'
+import { Fills } from './fills.ts'
+import { patiently } from './local-trouble.ts'
+import { MirroredManifests } from './manifests.ts'
+import { isReferrersTag, MirroredReferrers } from './referrers.ts'
+import { Spool } from './spool.ts'
+import { type TagPolicy, Tags } from './tags.ts'
+
+export interface PullThroughOptions {
+  readonly local: ContentSource & ContentSink
+  readonly upstream: TransferSource
+  readonly policy: TagPolicy
+  /** Where partial files lie: best on the device of the store, so that a complete one only needs to be renamed. */
+  readonly spoolFolder: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class PullThrough implements ContentSource, AsyncDisposable {
+  readonly #options: PullThroughOptions
+  readonly #stop = new AbortController()
+  readonly #spool: Spool
+  readonly #fills: Fills
+  readonly #manifests: MirroredManifests
+  readonly #tags: Tags
+  readonly #referrers: MirroredReferrers
+
+  private constructor(options: PullThroughOptions, spool: Spool) {
+    const { local, upstream: source, clock, log, policy } = options
+    const shared = { local, source, log, stop: this.#stop.signal }
+    setMaxListeners(0, this.#stop.signal)
+    this.#options = options
+    this.#spool = spool
+    this.#fills = new Fills({ source, sink: local, spool, clock, log })
+    this.#manifests = new MirroredManifests(shared)
+    this.#tags = new Tags({ ...shared, manifests: this.#manifests, policy, clock })
+    this.#referrers = new MirroredReferrers(shared)
+  }
+
+  /** Takes over partial files of former processes. Asks upstream nothing. */
+  static async open(options: PullThroughOptions): Promise<PullThrough> {
+    return new PullThrough(options, await Spool.open(options.spoolFolder, options.clock, options.log))
+  }
+
+  async describeManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<ManifestDescription | undefined> {
+    if (isDigestReference(reference)) return this.#manifests.describe(repository, reference, signal)
+    return this.#resolve(repository, reference, signal)
+  }
+
+  async findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
+    if (isDigestReference(reference)) return this.#manifests.find(repository, reference, signal)
+    const tag = await this.#resolve(repository, reference, signal)
+    if (tag === undefined) return undefined
+    try {
+      return await this.#follow(repository, reference, tag, signal)
+    } catch (error) {
+      // The tag has moved, but upstream broke before the new manifest was here: the one before may stand in.
+      const before = await this.#tags.standIn(repository, reference, error, signal)
+      if (before === undefined) throw error
+      return this.#follow(repository, reference, before, signal)
+    }
+  }
+
+  async describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
+    return (
+      (await this.#here(repository, digest, signal)) ??
+      (await this.#fills.describe(repository, digest, signal)) ??
+      this.#fills.confirm(repository, digest, signal)
+    )
+  }
+
+  async findBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
+    return (
+      (await this.#here(repository, digest, signal)) ??
+      (await this.#fromAnotherRepository(repository, digest, signal)) ??
+      this.#fills.join(repository, digest, signal)
+    )
+  }
+
+  /** Upstream's list; while upstream is in trouble, the tags that are here. */
+  async listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
+    const { upstream, local, log } = this.#options
+    try {
+      return await upstream.listTags(repository, page, signal)
+    } catch (error) {
+      if (!(error instanceof UpstreamFailure)) throw error
+      const here = await patiently(() => local.listTags(repository, page, signal), log, { repository })
+      if (here === undefined) throw error
+      log.warn({ repository, reason: errorText(error) }, 'listing the tags that are here: upstream cannot be asked')
+      return here
+    }
+  }
+
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    artifactType: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Referrers | undefined> {
+    return this.#referrers.list(repository, subject, artifactType, signal)
+  }
+
+  /** Stops all transfers; what has come of unfinished blobs stays for the next process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the mirror is stopping'))
+    await this.#fills[Symbol.asyncDispose]()
+    await this.#spool[Symbol.asyncDispose]()
+  }
+
+  async #resolve(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<ManifestDescription | undefined> {
+    try {
+      return await this.#tags.resolve(repository, tag, signal)
+    } catch (error) {
+      if (!(error instanceof UpstreamFailure) || !isReferrersTag(tag)) throw error
+      this.#options.log.debug({ repository, tag, error }, 'answering that there are no referrers: upstream cannot be asked')
+      return undefined
+    }
+  }
+
+  /** The manifest that a tag was found to point at. */
+  async #follow(repository: RepositoryName, tag: Tag, found: ManifestDescription, signal: AbortSignal): Promise<Manifest | undefined> {
+    const { digest } = found.descriptor
+    const here = await this.#manifests.local(repository, digest, signal)
+    if (here !== undefined) return { ...here, provenance: found.provenance }
+    // Where the tag moved on between the two questions, upstream may know the digest no more, but what the tag means now.
+    const fetched =
+      (await this.#manifests.fetch(repository, digest, signal)) ?? (await this.#options.upstream.findManifest(repository, tag, signal))
+    return fetched
+  }
+
+  /** The blob as this repository has it. Trouble of the disk counts as absence: upstream can still help. */
+  #here(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
+    const { local, log } = this.#options
+    return patiently(() => local.findBlob(repository, digest, signal), log, { repository, digest })
+  }
+
+  /** A blob that is kept for another repository only needs a link, once upstream has said that this repository has it, too. */
+  async #fromAnotherRepository(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
+    const { local, log } = this.#options
+    const kept = await patiently(() => local.statBlob(digest), log, { digest })
+    if (kept === undefined || (await this.#fills.confirm(repository, digest, signal)) === undefined) return undefined
+    try {
+      await local.linkBlob(repository, digest)
+    } catch (error) {
+      log.error({ repository, digest, error }, 'a blob that is here cannot be linked into another repository')
+      return undefined
+    }
+    return this.#here(repository, digest, signal)
+  }
+}
