@@ -1,0 +1,27 @@
+// Links: small files that hold a digest. A crash or a full disk leaves empty ones behind where distribution wrote them,
+// for which it then answers 500 for ever; here such a link is as good as absent, and the next write heals it.
+import { type Digest, isDigest } from '../oci/digest.ts'
+import type { StorageDriver } from './driver.ts'
+
+/** `undefined`: absent, empty, truncated or otherwise no digest. White space behind the digest does no harm here. */
+export async function readLink(driver: StorageDriver, path: string): Promise<Digest | undefined> {
+  const text = await readText(driver, path)
+  const digest = text?.trimEnd()
+  return digest !== undefined && isDigest(digest) ? digest : undefined
+}
+
+/** Leaves a link alone that is right to the byte, because a write has to wait for the disk. */
+export async function ensureLink(driver: StorageDriver, path: string, digest: Digest): Promise<void> {
+  if ((await readText(driver, path)) !== digest) await driver.write(path, Buffer.from(digest))
+}
+
+/** Whether the link is there and has the length of a right one: the cheap question about a link that was right before. */
+export async function isLinkInPlace(driver: StorageDriver, path: string, digest: Digest): Promise<boolean> {
+  const entry = await driver.stat(path)
+  return entry?.kind === 'file' && entry.size === digest.length
+}
+
+async function readText(driver: StorageDriver, path: string): Promise<string | undefined> {
+  const bytes = await driver.read(path)
+  return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}

@@ -1,0 +1,171 @@
+// Manifests. Read from disk they are verified, then kept in memory: answering one by digest is the most frequent question.
+import { LRUCache } from 'lru-cache'
+import type { Manifest } from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { algorithmOf, type Digest, digestOf } from '../oci/digest.ts'
+import { isRegistryError } from '../oci/errors.ts'
+import { maxManifestBytes, parseManifest } from '../oci/manifest.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { Log } from '../telemetry/log.ts'
+import { fromStore } from './blobs.ts'
+import type { StorageDriver } from './driver.ts'
+import { blobDataPath, mediaTypePath, revisionLinkPath } from './layout.ts'
+import { ensureLink, isLinkInPlace, readLink } from './links.ts'
+import { trouble } from './trouble.ts'
+
+export interface ManifestsOptions {
+  readonly driver: StorageDriver
+  readonly log: Log
+  readonly clock: Clock
+  /** How long a manifest in memory is believed to be still part of its repository, in milliseconds. */
+  readonly believeMs: number
+  readonly cacheBytes: number
+}
+
+interface Kept {
+  readonly manifest: Manifest
+  /** The manifest as an answer, made once. */
+  readonly answer: Promise<Manifest>
+  /** When the revision link was last seen. */
+  confirmedAt: number
+}
+
+/** What an entry takes besides the manifest's bytes, roughly. */
+const entryOverheadBytes = 1024
+const mediaTypePattern = /^[\w.+-]+\/[\w.+-]+$/
+
+export class Manifests {
+  readonly #driver: StorageDriver
+  readonly #log: Log
+  readonly #clock: Clock
+  readonly #believeMs: number
+  readonly #kept: LRUCache<string, Kept>
+  /** Running looks at the store. One that a put has overtaken is no longer in here, and must not be remembered. */
+  readonly #looking = new Map<string, Promise<Manifest | undefined>>()
+
+  constructor(options: ManifestsOptions) {
+    this.#driver = options.driver
+    this.#log = options.log
+    this.#clock = options.clock
+    this.#believeMs = options.believeMs
+    this.#kept = new LRUCache({
+      maxSize: options.cacheBytes,
+      sizeCalculation: ({ manifest }) => manifest.bytes.length + entryOverheadBytes,
+    })
+  }
+
+  find(repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
+    const key = `${repository}@${digest}`
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) {
+      const ageMs = this.#clock.now() - kept.confirmedAt
+      if (ageMs >= 0 && ageMs < this.#believeMs) return kept.answer
+    }
+    return this.#looking.get(key) ?? this.#look(key, repository, digest)
+  }
+
+  async put(
+    repository: RepositoryName,
+    { descriptor, bytes }: { readonly descriptor: Descriptor; readonly bytes: Uint8Array },
+  ): Promise<void> {
+    const { digest } = descriptor
+    const link = revisionLinkPath(repository, digest)
+    const askedAt = this.#clock.now()
+    try {
+      await this.#putBytes(digest, bytes)
+      await this.#putMediaType(descriptor, bytes)
+      await ensureLink(this.#driver, link, digest)
+    } catch (error) {
+      throw trouble(`keeping manifest ${digest} of ${repository}`, error)
+    }
+    const key = `${repository}@${digest}`
+    this.#looking.delete(key)
+    this.#remember(key, manifestOf(digest, descriptor.mediaType, bytes.slice()), askedAt)
+  }
+
+  #look(key: string, repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
+    const askedAt = this.#clock.now()
+    const looking = this.#confirmOrRead(this.#kept.peek(key)?.manifest, repository, digest)
+      .then((manifest) => {
+        if (this.#looking.get(key) === looking) this.#remember(key, manifest, askedAt)
+        return manifest
+      })
+      .finally(() => {
+        if (this.#looking.get(key) === looking) this.#looking.delete(key)
+      })
+    this.#looking.set(key, looking)
+    return looking
+  }
+
+  #remember(key: string, manifest: Manifest | undefined, confirmedAt: number): void {
+    const kept = this.#kept.peek(key)
+    if (manifest === undefined) this.#kept.delete(key)
+    else if (kept?.manifest === manifest) kept.confirmedAt = confirmedAt
+    else this.#kept.set(key, { manifest, answer: Promise.resolve(manifest), confirmedAt })
+  }
+
+  async #confirmOrRead(kept: Manifest | undefined, repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
+    try {
+      const link = revisionLinkPath(repository, digest)
+      if (kept !== undefined && (await isLinkInPlace(this.#driver, link, digest))) return kept
+      if ((await readLink(this.#driver, link)) !== digest) return undefined
+      return await this.#read(repository, digest)
+    } catch (error) {
+      throw trouble(`reading manifest ${digest} of ${repository}`, error)
+    }
+  }
+
+  async #read(repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
+    const path = blobDataPath(digest)
+    const entry = await this.#driver.stat(path)
+    if (entry?.kind !== 'file') return undefined
+    if (entry.size > maxManifestBytes) return this.#unusable(repository, digest, 'larger than a manifest may be')
+    const bytes = await this.#driver.read(path)
+    if (bytes === undefined) return undefined
+    if (digestOf(bytes, algorithmOf(digest)) !== digest) return this.#unusable(repository, digest, 'its bytes are not those of its digest')
+    const mediaType = (await this.#declaredType(digest)) ?? typeInside(bytes)
+    if (mediaType === undefined) return this.#unusable(repository, digest, 'of no known type')
+    return manifestOf(digest, mediaType, bytes)
+  }
+
+  #unusable(repository: RepositoryName, digest: Digest, reason: string): undefined {
+    this.#log.warn({ repository, digest, reason }, 'a stored manifest is damaged and counts as absent')
+    return undefined
+  }
+
+  async #putBytes(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const path = blobDataPath(digest)
+    const entry = await this.#driver.stat(path)
+    const isWhole = entry?.size === bytes.length && Buffer.compare((await this.#driver.read(path)) ?? new Uint8Array(), bytes) === 0
+    if (!isWhole) await this.#driver.write(path, bytes)
+  }
+
+  async #declaredType(digest: Digest): Promise<string | undefined> {
+    const stored = await this.#driver.read(mediaTypePath(digest))
+    const text = stored === undefined ? '' : new TextDecoder('latin1').decode(stored)
+    return mediaTypePattern.test(text) ? text : undefined
+  }
+
+  /** distribution's layout has no place for the type, and tells it from the bytes; so only a differing one is noted. */
+  async #putMediaType({ digest, mediaType }: Descriptor, bytes: Uint8Array): Promise<void> {
+    const noted = await this.#declaredType(digest)
+    const wanted = typeInside(bytes) === mediaType ? undefined : mediaType
+    if (noted === wanted) return
+    if (wanted === undefined) await this.#driver.remove(mediaTypePath(digest))
+    else await this.#driver.write(mediaTypePath(digest), Buffer.from(wanted))
+  }
+}
+
+function manifestOf(digest: Digest, mediaType: string, bytes: Uint8Array): Manifest {
+  return Object.freeze({ descriptor: Object.freeze({ mediaType, digest, size: bytes.length }), provenance: fromStore, bytes })
+}
+
+function typeInside(bytes: Uint8Array): string | undefined {
+  try {
+    return parseManifest(bytes, undefined).mediaType
+  } catch (error) {
+    if (isRegistryError(error, 'MANIFEST_INVALID')) return undefined
+    throw error
+  }
+}
