@@ -1,0 +1,128 @@
+// A registry elsewhere, Docker Hub above all, as a source of content. The front door of this folder.
+// It asks and verifies; it keeps no content, does not resume a broken transfer, and does not decide what an old answer is still good for.
+import type { BlobDescription, BlobTransfer, Manifest, ManifestDescription, Referrers, TransferRange, TransferSource } from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
+import type { Page, PageOf } from '../oci/pagination.ts'
+import type { Log } from '../telemetry/log.ts'
+import { Authorization } from './authorization.ts'
+import { describeBlob, openBlob } from './blobs.ts'
+import { type CredentialSource, fixedCredentials, type HelperOptions, helperCredentials } from './credentials.ts'
+import { listReferrers, listTags } from './lists.ts'
+import { Manifests } from './manifests.ts'
+import type { RateLimit } from './rate-limits.ts'
+import { Session } from './session.ts'
+import { Tokens } from './tokens.ts'
+import { Transport } from './transport.ts'
+
+export interface RemoteContentOptions {
+  /** `https://registry-1.docker.io`; a path in it comes before /v2. */
+  readonly url: string
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  /** A Docker credential helper that knows user and password instead. */
+  readonly exec?: HelperOptions | undefined
+  /** Token servers outside of the registry's domain that may see the credentials: hosts, `host:port`, or URLs. */
+  readonly trustedRealms: readonly string[]
+  /** PEM text of certificates to trust besides the system's. */
+  readonly ca?: string | undefined
+  readonly insecure?: boolean | undefined
+  /** Docker Hub's habit: `nginx` is `library/nginx`. */
+  readonly libraryPrefix: boolean
+  readonly connectTimeoutMs?: number
+  readonly headersTimeoutMs?: number
+  readonly bodyIdleTimeoutMs?: number
+  /** How long refused credentials are not tried again; 60,000. */
+  readonly refusalMs?: number
+  readonly userAgent: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class RemoteContent implements TransferSource {
+  readonly #transport: Transport
+  readonly #tokens: Tokens
+  readonly #session: Session
+  readonly #manifests: Manifests
+
+  /** Connects to nothing; the registry need not be there yet. Throws TypeError for a `url` that is none. */
+  constructor(options: RemoteContentOptions) {
+    const { clock, log, trustedRealms, libraryPrefix, refusalMs = 60_000 } = options
+    const registry = new URL(options.url)
+    const credentials = credentialsOf(options)
+    const transport = new Transport({
+      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+      headersTimeoutMs: options.headersTimeoutMs ?? 15_000,
+      bodyIdleTimeoutMs: options.bodyIdleTimeoutMs ?? 30_000,
+      userAgent: options.userAgent,
+      ca: options.ca,
+      insecure: options.insecure,
+      clock,
+    })
+    const tokens = new Tokens({ registry, transport, credentials, trustedRealms, refusalMs, clock, log })
+    const authorization = new Authorization({ registry, tokens, credentials, refusalMs, clock, log })
+    this.#transport = transport
+    this.#tokens = tokens
+    this.#session = new Session({ registry, libraryPrefix, transport, authorization, clock })
+    this.#manifests = new Manifests(this.#session)
+  }
+
+  /** By HEAD, which costs no pull quota. Where that does not work, by GET: then it is a whole Manifest, with its bytes. */
+  describeManifest(
+    repository: RepositoryName,
+    reference: Reference,
+    signal: AbortSignal,
+  ): Promise<ManifestDescription | Manifest | undefined> {
+    return this.#manifests.describe(repository, reference, signal)
+  }
+
+  /** By GET; the bytes have the digest that was asked for. */
+  findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
+    return this.#manifests.find(repository, reference, signal)
+  }
+
+  describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
+    return describeBlob(this.#session, repository, digest, signal)
+  }
+
+  /** The bytes are not verified. */
+  openBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    range: TransferRange | undefined,
+    signal: AbortSignal,
+  ): Promise<BlobTransfer | undefined> {
+    return openBlob(this.#session, { repository, digest, range }, signal)
+  }
+
+  listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
+    return listTags(this.#session, repository, page, signal)
+  }
+
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    artifactType: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Referrers | undefined> {
+    return listReferrers(this.#session, { repository, subject, artifactType }, signal)
+  }
+
+  /** The pull limit as upstream told it last; `undefined`: it never spoke of one. */
+  rateLimit(): RateLimit | undefined {
+    return this.#session.rateLimit
+  }
+
+  /** Ends all transfers and connections. */
+  async close(): Promise<void> {
+    this.#tokens.close()
+    await this.#transport.close()
+  }
+}
+
+function credentialsOf(options: RemoteContentOptions): CredentialSource | undefined {
+  const { username, password = '', exec } = options
+  if (exec !== undefined) return helperCredentials(exec, options.clock, options.log)
+  return username === undefined || username === '' ? undefined : fixedCredentials({ username, password })
+}
