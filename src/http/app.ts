@@ -1,0 +1,77 @@
+// The front door of HTTP: a Koa application that answers the registry's API from a ContentSource. It does not know where content
+// comes from, does not listen (server.ts does), and keeps nothing.
+import Koa from 'koa'
+import type { Catalog, ContentSource } from '../content.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { parseRanges, privateRanges } from './client-address.ts'
+import type { Exchange } from './exchange.ts'
+import { answerNotFound } from './handlers/base.ts'
+import { type AccessLog, createAccessLog } from './middleware/access-log.ts'
+import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
+import { createErrors } from './middleware/errors.ts'
+import { normalPrefix } from './request-names.ts'
+import { createRoutes } from './routes.ts'
+
+export interface AppOptions {
+  readonly content: ContentSource
+  /** `undefined`: `_catalog` is unsupported. */
+  readonly catalog?: Catalog | undefined
+  readonly log: Log
+  /** Shared with the server, which waits for them when it stops. */
+  readonly requests: LiveRequests
+  /** `undefined`: no access log. */
+  readonly accessLog?: AccessLog | undefined
+  /** http.prefix. */
+  readonly prefix?: string | undefined
+  /** http.headers: on every answer below `/v2/`. */
+  readonly headers?: Readonly<Record<string, readonly string[]>> | undefined
+  /** Values of `ns` that are served here, in lower case; `undefined`: any. */
+  readonly namespaces?: ReadonlySet<string> | undefined
+  /** Ranges of proxies whose X-Forwarded-For is believed in the access log; loopback and private networks when not given. */
+  readonly trustedProxies?: readonly string[] | undefined
+  /** Whether files may be sent by sendfile(2); true when not given. */
+  readonly sendfile?: boolean | undefined
+  readonly clock?: Clock | undefined
+}
+
+export function createApp(options: AppOptions): Koa<Exchange> {
+  const { log, requests } = options
+  const app = new Koa<Exchange>()
+  // Koa tells here of every connection that breaks, and would print a stack for each; leaving is what clients do.
+  app.on('error', (error: unknown) => log.debug({ error }, 'a connection broke'))
+  app.use(
+    createCancellation({
+      requests,
+      trustedProxies: parseRanges(options.trustedProxies ?? privateRanges),
+      clock: options.clock ?? systemClock,
+      log,
+    }),
+  )
+  if (options.accessLog !== undefined) app.use(createAccessLog(options.accessLog))
+  app.use(createErrors(log))
+  app.use(
+    createRoutes({
+      content: options.content,
+      catalog: options.catalog,
+      namespaces: options.namespaces,
+      prefix: normalPrefix(options.prefix),
+      commonHeaders: ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})],
+      sendfile: options.sendfile ?? true,
+    }),
+  )
+  app.use((ctx) => {
+    ctx.respond = false
+    answerNotFound(ctx.state)
+  })
+  return app
+}
+
+/** Headers that frame the message would break every answer, so they are not for configuration. */
+const framing = new Set(['connection', 'content-length', 'content-type', 'keep-alive', 'transfer-encoding'])
+
+function configuredHeaders(headers: Readonly<Record<string, readonly string[]>>): string[] {
+  return Object.entries(headers)
+    .filter(([name]) => !framing.has(name.toLowerCase()))
+    .flatMap(([name, values]) => values.flatMap((value) => [name, value]))
+}

@@ -1,0 +1,93 @@
+// One request and its answer, as handlers see it. Koa carries it as `ctx.state`; answers are written straight to Node's
+// response, because Koa's setters would add charsets to media types and cost more than the whole rest of a hot answer.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Provenance } from '../content.ts'
+
+const noHeaders: readonly string[] = []
+
+export class Exchange {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** For the log only; never sent. */
+  readonly requestId: string
+  /** As it came, still percent-encoded, without the query. */
+  readonly path: string
+  /** Without its question mark. */
+  readonly query: string
+  /** Of whom the log speaks: the peer, or whom a trusted proxy names. */
+  readonly clientAddress: string
+  readonly startedAt: number
+  /** Name, value, name, value: what every answer of the matched route carries. */
+  commonHeaders: readonly string[] = noHeaders
+  /** Body bytes that were handed to the connection. */
+  bodyBytes = 0
+  #controller: AbortController | undefined
+
+  constructor(req: IncomingMessage, res: ServerResponse, origin: { requestId: string; clientAddress: string; startedAt: number }) {
+    this.req = req
+    this.res = res
+    this.requestId = origin.requestId
+    this.clientAddress = origin.clientAddress
+    this.startedAt = origin.startedAt
+    const target = originForm(req.url ?? '/')
+    const mark = target.indexOf('?')
+    this.path = mark < 0 ? target : target.slice(0, mark)
+    this.query = mark < 0 ? '' : target.slice(mark + 1)
+  }
+
+  /** Aborts when the client leaves before its answer is out, and when the server can't wait any longer. Made on first use. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    return this.#controller.signal
+  }
+
+  get isHead(): boolean {
+    return this.req.method === 'HEAD'
+  }
+
+  abort(reason: Error): void {
+    this.#controller ??= new AbortController()
+    this.#controller.abort(reason)
+  }
+}
+
+export type Handler = (exchange: Exchange, captures: readonly string[]) => void | Promise<void>
+
+/** RFC 9112, section 3.2.2: a server must accept `http://host/path` in place of `/path`. */
+function originForm(target: string): string {
+  if (target.charCodeAt(0) === 0x2f) return target
+  const match = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*(.*)$/is.exec(target)
+  const rest = match?.[1] ?? target
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** `headers` are name, value, name, value and must hold Content-Length where `body` is given, also for HEAD. */
+export function answer(exchange: Exchange, status: number, headers: readonly string[], body: Uint8Array | undefined): void {
+  const { res } = exchange
+  res.writeHead(status, exchange.commonHeaders.concat(headers))
+  if (body === undefined || exchange.isHead) {
+    res.end()
+    return
+  }
+  exchange.bodyBytes += body.length
+  res.end(body)
+}
+
+export function answerJson(exchange: Exchange, status: number, headers: readonly string[], value: unknown): void {
+  // With a newline at the end, as distribution's encoder writes it.
+  const body = Buffer.from(`${JSON.stringify(value)}\n`)
+  answer(exchange, status, ['Content-Type', 'application/json', 'Content-Length', String(body.length), ...headers], body)
+}
+
+/** `X-Cache`, and for a stale answer how old it is and why (RFC 9111, section 5.1; Warning is RFC 7234, section 5.5). */
+export function pushProvenance(headers: string[], provenance: Provenance): void {
+  headers.push('X-Cache', provenance.verdict)
+  if (provenance.verdict !== 'stale') return
+  if (provenance.ageSeconds !== undefined) headers.push('Age', String(Math.max(0, Math.floor(provenance.ageSeconds))))
+  headers.push('Warning', `111 entrepot ${quotedString(provenance.cause ?? 'revalidation failed')}`)
+}
+
+/** RFC 9110, section 5.6.4. What is not plain ASCII becomes a question mark: a header is no place for a second encoding. */
+function quotedString(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+}

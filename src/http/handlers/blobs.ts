@@ -1,0 +1,69 @@
+// GET and HEAD of blobs, whole or one range (RFC 9110, section 14).
+import type { BlobDescription, ContentSource } from '../../content.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { mediaTypes } from '../../oci/media-types.ts'
+import type { RepositoryName } from '../../oci/names.ts'
+import { type ByteRange, formatContentRange, parseRange } from '../../oci/range.ts'
+import { etagOf, isNotModified, isRangeValid } from '../conditional.ts'
+import { answerError } from '../error-response.ts'
+import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
+import { digestIn, repositoryIn } from '../request-names.ts'
+import { type SendBlobOptions, sendBlob } from '../send-blob.ts'
+
+export function createBlobHandlers(content: ContentSource, options: SendBlobOptions): { readonly GET: Handler; readonly HEAD: Handler } {
+  return {
+    async GET(exchange, [rawName, rawDigest]) {
+      const repository = repositoryIn(rawName)
+      const digest = digestIn(rawDigest)
+      const handle = await content.findBlob(repository, digest, exchange.signal)
+      if (handle === undefined) throw unknown(repository, digest)
+      const plan = planOf(exchange, handle)
+      if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, handle)
+      else if (plan.status === 304) answer(exchange, 304, plan.headers, undefined)
+      else await sendBlob(exchange, handle, plan, options)
+    },
+    async HEAD(exchange, [rawName, rawDigest]) {
+      const repository = repositoryIn(rawName)
+      const digest = digestIn(rawDigest)
+      const description = await content.describeBlob(repository, digest, exchange.signal)
+      if (description === undefined) throw unknown(repository, digest)
+      const plan = planOf(exchange, description)
+      if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, description)
+      else answer(exchange, plan.status, plan.headers, undefined)
+    },
+  }
+}
+
+interface BlobPlan {
+  readonly status: 200 | 206 | 304
+  readonly headers: readonly string[]
+  /** Body bytes that will follow a GET. */
+  readonly length: number
+  readonly range: ByteRange | undefined
+}
+
+function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription): BlobPlan | 'unsatisfiable' {
+  const { headers: asked } = exchange.req
+  const { digest, size } = descriptor
+  const headers = ['Docker-Content-Digest', digest, 'ETag', etagOf(digest), 'Cache-Control', 'max-age=31536000', 'Accept-Ranges', 'bytes']
+  pushProvenance(headers, provenance)
+  if (isNotModified(asked, digest)) return { status: 304, headers, length: 0, range: undefined }
+  // An empty blob has no byte that a range could name, and clients that always ask by range must get it nevertheless.
+  const range = size > 0 && isRangeValid(asked, digest) ? parseRange(asked.range, size) : undefined
+  if (range === 'unsatisfiable') return range
+  const length = range === undefined ? size : range.end - range.start + 1
+  headers.push('Content-Type', mediaTypes.blob, 'Content-Length', String(length))
+  if (range === undefined) return { status: 200, headers, length, range }
+  headers.push('Content-Range', formatContentRange(range, size))
+  return { status: 206, headers, length, range }
+}
+
+function answerUnsatisfiable(exchange: Exchange, { descriptor }: BlobDescription): void {
+  const error = new RegistryError('RANGE_INVALID', 'invalid content range', { detail: 'the range lies outside of the blob' })
+  answerError(exchange, error, ['Content-Range', `bytes */${descriptor.size}`])
+}
+
+function unknown(repository: RepositoryName, digest: Digest): RegistryError {
+  return new RegistryError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: { name: repository, digest } })
+}

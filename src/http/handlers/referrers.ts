@@ -1,0 +1,24 @@
+// What refers to a manifest (distribution-spec, "Listing Referrers"). A 404 sends clients to the fallback tag.
+import type { ContentSource } from '../../content.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { mediaTypes } from '../../oci/media-types.ts'
+import { answer, type Handler, pushProvenance } from '../exchange.ts'
+import { digestIn, repositoryIn } from '../request-names.ts'
+
+export function createReferrersHandler(content: ContentSource): Handler {
+  return async (exchange, [rawName, rawDigest]) => {
+    const repository = repositoryIn(rawName)
+    const subject = digestIn(rawDigest)
+    const artifactType = new URLSearchParams(exchange.query).get('artifactType') ?? undefined
+    const referrers = await content.listReferrers(repository, subject, artifactType, exchange.signal)
+    if (referrers === undefined) {
+      throw new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', {
+        detail: `no referrers known name=${repository} subject=${subject}`,
+      })
+    }
+    const headers = ['Content-Type', mediaTypes.ociIndex, 'Content-Length', String(referrers.bytes.length)]
+    if (referrers.filtersApplied !== undefined) headers.push('OCI-Filters-Applied', referrers.filtersApplied)
+    pushProvenance(headers, referrers.provenance)
+    answer(exchange, 200, headers, referrers.bytes)
+  }
+}

@@ -1,0 +1,79 @@
+// One line per request in Apache's combined format, as distribution writes it. Lines are gathered and written together: a system
+// call per request would be a good part of what a hot answer costs.
+import type { Middleware } from 'koa'
+import type { Clock } from '../../lib/clock.ts'
+import type { Exchange } from '../exchange.ts'
+
+const flushEveryMs = 100
+const flushAtCharacters = 64 * 1024
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+export class AccessLog implements AsyncDisposable {
+  readonly #destination: { write(text: string): unknown }
+  readonly #clock: Clock
+  #lines = ''
+  #scheduled = false
+  #second = -1
+  #time = ''
+
+  constructor(destination: { write(text: string): unknown }, clock: Clock) {
+    this.#destination = destination
+    this.#clock = clock
+  }
+
+  add(exchange: Exchange): void {
+    const { req, res } = exchange
+    const user = quotable(req.headers['user-agent'] ?? '')
+    const referrer = quotable(req.headers['referer'] ?? '')
+    const request = `${req.method} ${quotable(req.url ?? '')} HTTP/${req.httpVersion}`
+    this.#lines += `${exchange.clientAddress} - - [${this.#timeOf(exchange.startedAt)}] "${request}" ${res.statusCode} ${exchange.bodyBytes} "${referrer}" "${user}"\n`
+    if (this.#lines.length >= flushAtCharacters) this.flush()
+    else if (!this.#scheduled) this.#schedule()
+  }
+
+  flush(): void {
+    const lines = this.#lines
+    this.#lines = ''
+    if (lines !== '') this.#destination.write(lines)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.flush()
+  }
+
+  #schedule(): void {
+    this.#scheduled = true
+    void this.#clock.sleep(flushEveryMs).then(() => {
+      this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  /** `21/Nov/2026:03:00:00 +0000`, made once per second. */
+  #timeOf(at: number): string {
+    const second = Math.floor(at / 1000)
+    if (second === this.#second) return this.#time
+    const date = new Date(at)
+    const two = (value: number) => String(value).padStart(2, '0')
+    const day = `${two(date.getUTCDate())}/${months[date.getUTCMonth()] ?? ''}/${date.getUTCFullYear()}`
+    this.#second = second
+    this.#time = `${day}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`
+    return this.#time
+  }
+}
+
+export function createAccessLog(accessLog: AccessLog): Middleware<Exchange> {
+  return (ctx, next) => {
+    const exchange = ctx.state
+    exchange.res.on('close', () => accessLog.add(exchange))
+    return next()
+  }
+}
+
+/** So that no client can end the quotes or the line. */
+function quotable(text: string): string {
+  if (!/["\\\x00-\x1f\x7f-\uffff]/.test(text)) return text
+  return text
+    .replace(/["\\]/g, '\\$&')
+    .replace(/[\x00-\x1f\x7f-\uffff]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}

@@ -1,0 +1,66 @@
+// From pieces of a raw path and query to checked names. Routes match before anything is decoded, so `%2f` and `%2e%2e` arrive
+// here, and end here: what leaves is a branded name that is safe in paths.
+import { type Digest, parseDigest } from '../oci/digest.ts'
+import { RegistryError, type ErrorCode } from '../oci/errors.ts'
+import { parseReference, parseRepositoryName, type Reference, type RepositoryName } from '../oci/names.ts'
+
+/** Throws RegistryError NAME_INVALID. A slash that was encoded is no separator of components. */
+export function repositoryIn(raw: string | undefined): RepositoryName {
+  const name = decoded(raw, 'NAME_INVALID', 'invalid repository name')
+  if (name !== raw && /%2f/i.test(raw ?? '')) throw new RegistryError('NAME_INVALID', 'invalid repository name', { detail: shortened(raw) })
+  return parseRepositoryName(name)
+}
+
+/** Throws RegistryError DIGEST_INVALID or TAG_INVALID. */
+export function referenceIn(raw: string | undefined): Reference {
+  return parseReference(decoded(raw, 'TAG_INVALID', 'invalid tag name'))
+}
+
+/** Throws RegistryError DIGEST_INVALID. */
+export function digestIn(raw: string | undefined): Digest {
+  return parseDigest(decoded(raw, 'DIGEST_INVALID', 'invalid checksum digest format'))
+}
+
+function decoded(raw: string | undefined, code: ErrorCode, message: string): string {
+  if (raw === undefined) throw new RegistryError(code, message)
+  if (!raw.includes('%')) return raw
+  try {
+    return decodeURIComponent(raw)
+  } catch (error) {
+    throw new RegistryError(code, message, { detail: shortened(raw), cause: error })
+  }
+}
+
+function shortened(text: string | undefined): string {
+  return (text ?? '').slice(0, 255)
+}
+
+/**
+ * containerd and BuildKit name the registry that they mean in `ns`. Throws RegistryError NAME_UNKNOWN for one that is not served
+ * here: never the content of another registry under its name. `undefined`: any is fine.
+ */
+export function checkNamespace(query: string, namespaces: ReadonlySet<string> | undefined): void {
+  if (namespaces === undefined || query === '' || !query.includes('ns')) return
+  for (const namespace of new URLSearchParams(query).getAll('ns')) {
+    if (namespace !== '' && !namespaces.has(namespace.toLowerCase())) {
+      throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { ns: namespace.slice(0, 255) } })
+    }
+  }
+}
+
+/**
+ * The path inside the API, with the prefix taken off; `undefined` when it lies outside. Clients put a prefix in two places:
+ * `/pfx/v2/…` (distribution's own, containerd) and `/v2/pfx/…` (BuildKit, podman, which also ping `/v2/` without it).
+ */
+export function pathInside(path: string, prefix: string): string | undefined {
+  if (prefix === '' || path === '/' || path === '/v2/' || path === '/v2') return path
+  if (path.startsWith(`${prefix}/`)) return path.slice(prefix.length)
+  if (path.startsWith(`/v2${prefix}/`)) return `/v2${path.slice(3 + prefix.length)}`
+  return undefined
+}
+
+/** `pfx`, `/pfx/` → `/pfx`; `/` → nothing. */
+export function normalPrefix(prefix: string | undefined): string {
+  const trimmed = (prefix ?? '').replace(/^\/+|\/+$/g, '')
+  return trimmed === '' ? '' : `/${trimmed}`
+}

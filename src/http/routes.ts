@@ -1,0 +1,91 @@
+// The whole API as one table. Patterns match the raw path; what they capture is decoded and parsed by the handlers, so an encoded
+// `..` or `/` is never part of a match.
+import Router from '@koa/router'
+import type { Middleware } from 'koa'
+import type { Catalog, ContentSource } from '../content.ts'
+import { answerRoot, answerVersion, redirectToVersion } from './handlers/base.ts'
+import { createBlobHandlers } from './handlers/blobs.ts'
+import { createCatalogHandler } from './handlers/catalog.ts'
+import { createManifestHandlers } from './handlers/manifests.ts'
+import { createReferrersHandler } from './handlers/referrers.ts'
+import { answerRefused } from './handlers/refused.ts'
+import { createTagsHandler } from './handlers/tags.ts'
+import type { Exchange, Handler } from './exchange.ts'
+import { checkNamespace, pathInside } from './request-names.ts'
+import type { SendBlobOptions } from './send-blob.ts'
+
+export interface RoutesOptions extends SendBlobOptions {
+  readonly content: ContentSource
+  readonly catalog: Catalog | undefined
+  /** Values of `ns` that are served here; `undefined`: any. */
+  readonly namespaces: ReadonlySet<string> | undefined
+  /** `/pfx`, or nothing. */
+  readonly prefix: string
+  /** Name, value, name, value: on every answer of a route below `/v2/`. */
+  readonly commonHeaders: readonly string[]
+}
+
+type Methods = Readonly<Record<string, Handler>>
+
+interface Route {
+  readonly pattern: RegExp
+  /** Any other method is refused. */
+  readonly methods: Methods
+}
+
+function routesOf(options: RoutesOptions): readonly Route[] {
+  const { content } = options
+  const manifests = createManifestHandlers(content)
+  const blobs = createBlobHandlers(content, options)
+  return [
+    { pattern: /^\/v2\/_catalog$/, methods: { GET: createCatalogHandler(options.catalog) } },
+    { pattern: /^\/v2\/(.+)\/tags\/list$/, methods: { GET: createTagsHandler(content) } },
+    { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, methods: { GET: manifests.GET, HEAD: manifests.HEAD } },
+    { pattern: /^\/v2\/(.+)\/blobs\/uploads(?:\/[^/]*)?$/, methods: {} },
+    { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { GET: blobs.GET, HEAD: blobs.HEAD } },
+    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: createReferrersHandler(content) } },
+  ]
+}
+
+/** Answers what a route matches; everything else falls through. */
+export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
+  const router = new Router<Exchange>()
+  const { commonHeaders, namespaces, prefix } = options
+
+  function add(pattern: RegExp, handler: Handler): void {
+    router.all(pattern, (ctx) => {
+      ctx.respond = false
+      return handler(ctx.state, (ctx as unknown as { captures: readonly string[] }).captures)
+    })
+  }
+
+  add(/^\/$/, answerRoot)
+  for (const [pattern, answerBase] of [
+    [/^\/v2\/$/, answerVersion],
+    [/^\/v2$/, redirectToVersion],
+  ] as const) {
+    add(pattern, (exchange) => {
+      exchange.commonHeaders = commonHeaders
+      answerBase(exchange)
+    })
+  }
+  for (const { pattern, methods } of routesOf(options)) {
+    const allowed = Object.keys(methods).join(', ')
+    add(pattern, (exchange, captures) => {
+      exchange.commonHeaders = commonHeaders
+      const handler = methods[exchange.req.method ?? '']
+      if (handler === undefined) return answerRefused(exchange, allowed)
+      checkNamespace(exchange.query, namespaces)
+      return handler(exchange, captures)
+    })
+  }
+
+  const dispatch = router.routes() as unknown as Middleware<Exchange>
+  return (ctx, next) => {
+    const inside = pathInside(ctx.state.path, prefix)
+    if (inside === undefined) return next()
+    // The router's own way to be given a path: Koa's would go through url.parse, which turns `\` into `/`.
+    ctx['newRouterPath'] = inside
+    return dispatch(ctx, next)
+  }
+}
