@@ -1,0 +1,95 @@
+// The keys that are known and have no effect: the one list of what is not built yet, and of what never will be.
+// A feature that lands takes its line out of here.
+
+import { findNode, originAt } from './document.ts'
+import type { ConfigNode, MapNode } from './document.ts'
+import type { Warning } from './problems.ts'
+import { formatOrigin } from './problems.ts'
+
+const notYet = 'not built yet, so it has no effect'
+
+/** `a.b` → what to say when it is set. A longer path below a shorter one is not said twice. */
+const pending: Readonly<Record<string, string>> = {
+  'log.hooks': `mail on errors is ${notYet}`,
+  'storage.s3': 'the S3 driver is not built yet: the server cannot start with it',
+  'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
+  'storage.gcs': 'the Google driver is not built yet: the server cannot start with it',
+  'storage.maintenance.uploadpurging': `the removal of old uploads is ${notYet}`,
+  'storage.maintenance.readonly': `the read-only mode is ${notYet}`,
+  'storage.minfree': `the limit on free space is ${notYet}: watch the disk`,
+  'auth.silly': 'authentication is not built yet: whoever reaches the port can pull',
+  'auth.htpasswd': 'authentication is not built yet: whoever reaches the port can pull',
+  'auth.token': 'authentication is not built yet: whoever reaches the port can pull',
+  'auth.access': `access rules are ${notYet}: whoever reaches the port can pull`,
+  'auth.anonymous': `anonymous access is ${notYet}`,
+  'http.net': `listening on a socket file is ${notYet}`,
+  'http.tls': 'TLS is not built yet: the port speaks plain HTTP',
+  'http.debug': `the debug server is ${notYet}`,
+  'http.h2c': `HTTP/2 without TLS is ${notYet}`,
+  'http.workers': `several worker processes are ${notYet}: there is one`,
+  'http.limits': `limits per client are ${notYet}`,
+  'http.accel': `handing files to nginx is ${notYet}: the server sends them itself`,
+  'http.trustedproxies': `the choice of trusted proxies is ${notYet}`,
+  'http.dashboard': `the dashboard is ${notYet}`,
+  notifications: `notifications are ${notYet}`,
+  redis: `sharing through Redis is ${notYet}`,
+  cluster: `replicas that know each other are ${notYet}`,
+  health: `health checks are ${notYet}`,
+  'proxy.ttl': `removal of unused content is ${notYet}: everything is kept`,
+  'proxy.maxsize': `the limit on the size of the cache is ${notYet}: watch the disk`,
+  'proxy.pin': `pins are ${notYet}: everything is kept anyway`,
+  'proxy.tags.stalewhilerevalidate': `revalidation in the background is ${notYet}`,
+  'proxy.tags.staleifdenied': `serving what upstream denies is ${notYet}`,
+  'proxy.tags.staleifdeleted': `serving what upstream deleted is ${notYet}`,
+  'proxy.tags.rules': `rules for single tags are ${notYet}`,
+  'proxy.quota': `keeping a reserve of the quota is ${notYet}`,
+  'proxy.negativettl': `remembering what upstream does not have is ${notYet}`,
+  'proxy.offline': `the offline switch is ${notYet}: upstream is still asked`,
+  'proxy.upstreams': `further upstreams are ${notYet}: only proxy.remoteurl is mirrored`,
+  'proxy.repositories': 'allow and deny lists are not built yet: every repository can be pulled',
+  'proxy.local': `own repositories beside mirrored ones are ${notYet}: all are mirrored`,
+  'proxy.authorization': 'checking callers upstream is not built yet: whoever reaches the port can pull what the account can',
+  'proxy.authorizationttl': `checking callers upstream is ${notYet}`,
+  'proxy.authorizationinsecure': `checking callers upstream is ${notYet}`,
+  catalog: `the limit on a page of the catalog is ${notYet}`,
+  tags: `the limit on a page of tags is ${notYet}`,
+  validation: `the validation of pushed manifests is ${notYet}`,
+  policy: `the policy on repository classes is ${notYet}`,
+}
+
+const ignored: Readonly<Record<string, string>> = {
+  'log.reportcaller': 'has no effect here',
+  'storage.tag.concurrencylimit': 'has no effect here: tags are looked up with a bound of their own',
+  'proxy.cachewritetimeout': 'has no effect here: a write to the cache is never waited for',
+  middleware: "distribution's middleware has no counterpart here",
+  compatibility: 'manifests of schema 1 are not supported, as in distribution 3',
+  reporting: 'Bugsnag and New Relic are not supported, as in distribution 3',
+}
+
+// Values that ask for nothing, and the default words of choices.
+const quietWords = new Set(['false', 'no', 'off', 'n', 'none', 'shared', 'tcp', '0', '0s'])
+
+/** Tells about each key that is set to something and has no effect. */
+export function pendingWarnings(root: MapNode): Warning[] {
+  return [
+    ...Object.entries(pending).flatMap(([path, words]) => warningFor(root, 'pending', path, words)),
+    ...Object.entries(ignored).flatMap(([path, words]) => warningFor(root, 'ignored', path, words)),
+  ]
+}
+
+function warningFor(root: MapNode, kind: 'pending' | 'ignored', path: string, message: string): Warning[] {
+  const steps = path.split('.')
+  const node = findNode(root, steps)
+  if (node === undefined || isQuiet(node)) return []
+  return [{ kind, where: formatOrigin(originAt(root, steps)), path, message }]
+}
+
+function isQuiet(node: ConfigNode): boolean {
+  if (node.kind === 'scalar') return node.text === null || quietWords.has(node.text.toLowerCase())
+  if (node.kind === 'list') return node.items.every(isQuiet)
+  const enabled = node.entries.get('enabled')?.node
+  if (enabled !== undefined && isQuiet(enabled)) return true
+  const disabled = node.entries.get('disabled')?.node
+  if (disabled !== undefined && !isQuiet(disabled)) return true
+  return [...node.entries.values()].every((entry) => isQuiet(entry.node))
+}
