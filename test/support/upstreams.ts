@@ -1,11 +1,12 @@
 // The registries that stand behind the mirror when real clients pull: our stand-in of Docker Hub, and one that is nobody's
 // stand-in, Debian's docker-registry behind token authentication. A suite runs on both; what it asks of them is the same.
+import { startHub } from './hub/hub.ts'
 import type { Image } from './images.ts'
 import { startDockerRegistry } from './servers/docker-registry.ts'
 import { pushImage } from './servers/push.ts'
 import { startTokenServer } from './servers/token-server.ts'
 
-export const upstreamKinds = ['docker-registry behind tokens'] as const
+export const upstreamKinds = ['the stand-in Hub', 'docker-registry behind tokens'] as const
 export type UpstreamKind = (typeof upstreamKinds)[number]
 
 export interface Upstream extends AsyncDisposable {
@@ -26,8 +27,24 @@ export interface Traffic {
 }
 
 export async function startUpstream(kind: UpstreamKind): Promise<Upstream> {
-  void kind
-  return startDockerRegistryBehindTokens()
+  return kind === 'the stand-in Hub' ? startStandIn() : startDockerRegistryBehindTokens()
+}
+
+async function startStandIn(): Promise<Upstream> {
+  const hub = await startHub()
+  return {
+    url: hub.url,
+    add: async (repository, image, tags) => hub.add(repository, image, { tags }),
+    async traffic() {
+      const blobs = new Map<string, number>()
+      for (const { digest } of hub.find({ kind: 'cdn', method: 'GET', status: [200, 206] })) {
+        if (digest !== undefined) blobs.set(digest, (blobs.get(digest) ?? 0) + 1)
+      }
+      return { manifests: hub.count({ kind: 'manifest', method: 'GET', status: 200 }), blobs }
+    },
+    forget: async () => hub.clearLedger(),
+    [Symbol.asyncDispose]: () => hub.close(),
+  }
 }
 
 async function startDockerRegistryBehindTokens(): Promise<Upstream> {

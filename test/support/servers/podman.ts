@@ -6,9 +6,15 @@ import { type Finished, runProgram } from './program.ts'
 import { writeRegistriesConf } from './registries-conf.ts'
 
 export interface Podman extends AsyncDisposable {
+  pull(...args: string[]): Promise<Finished>
+  /** Runs a new container without network; what it printed on stdout. */
+  run(...args: string[]): Promise<string>
   /** Throws when it fails. */
   podman(...args: string[]): Promise<Finished>
 }
+
+/** Unasked, podman gives more open files and processes than root may have in a container or a small virtual machine. */
+const SMALL_LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
 
 /** Storage by vfs: it works on every file system and in every container, and the images are small. */
 export async function openPodman(options: { mirrors: readonly string[] }): Promise<Podman> {
@@ -29,13 +35,12 @@ export async function openPodman(options: { mirrors: readonly string[] }): Promi
   }
   const storage = ['--root', root, '--runroot', runRoot, '--tmpdir', temporary, '--storage-driver', 'vfs']
   const machine = ['--cgroup-manager', 'cgroupfs', '--events-backend', 'none']
+  const podman = (...args: string[]) => runProgram('podman', [...storage, ...machine, ...args], { env })
   return {
-    podman: (...args) => runProgram('podman', [...storage, ...machine, ...withPolicy(args, policy)], { env }),
+    podman,
+    // Debian brings no policy.json without its recommended packages, and without one podman refuses to pull.
+    pull: (...args) => podman('pull', '--signature-policy', policy, ...args),
+    run: async (...args) => (await podman('run', '--rm', '--network', 'none', '--pull', 'never', ...SMALL_LIMITS, ...args)).stdout,
     [Symbol.asyncDispose]: () => removeServerFolder(folder),
   }
-}
-
-/** Debian puts no policy.json in place with `--no-install-recommends`, and without one podman refuses to pull. */
-function withPolicy(args: readonly string[], policy: string): readonly string[] {
-  return args[0] === 'pull' ? ['pull', '--signature-policy', policy, ...args.slice(1)] : args
 }
