@@ -81,7 +81,7 @@ export class Manifests {
     }
     const key = `${repository}@${digest}`
     this.#looking.delete(key)
-    this.#remember(key, manifestOf(digest, descriptor.mediaType, bytes.slice()), askedAt)
+    this.#remember(key, manifestOf(digest, descriptor.mediaType, new Uint8Array(bytes)), askedAt)
   }
 
   #look(key: string, repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {

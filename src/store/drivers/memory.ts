@@ -40,18 +40,18 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async write(path: string, bytes: Uint8Array): Promise<void> {
-    this.#place(path, bytes.slice())
+    // Not `slice`, which for a Buffer is the same memory.
+    this.#place(path, new Uint8Array(bytes))
   }
 
   async *open(path: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     const node = this.#find(path)
     if (node?.kind !== 'file') throw failure('ENOENT', path)
     const endExclusive = range === undefined ? node.bytes.length : range.end + 1
+    if (endExclusive > node.bytes.length) throw new Error(`${path} ends at byte ${node.bytes.length}, before the range does`)
     for (let position = range?.start ?? 0; position < endExclusive; position += chunkBytes) {
       signal.throwIfAborted()
-      const chunk = node.bytes.subarray(position, Math.min(position + chunkBytes, endExclusive))
-      if (chunk.length === 0) throw new Error(`${path} ends at byte ${position}, before the range does`)
-      yield chunk
+      yield node.bytes.subarray(position, Math.min(position + chunkBytes, endExclusive))
     }
   }
 
