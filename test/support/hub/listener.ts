@@ -104,7 +104,7 @@ export class Listener {
     this.#front = undefined
     const closed = front === undefined ? undefined : once(front, 'close')
     front?.close()
-    for (const { socket } of this.#connections.values()) socket.destroy()
+    await this.#endConnections()
     await closed
   }
 
@@ -128,7 +128,7 @@ export class Listener {
   /** New TLS handshakes fail: by bytes that are not TLS, or by a certificate that nobody trusts. Ends the open connections. */
   async breakTls(how: 'garbage' | 'untrusted'): Promise<void> {
     await this.up()
-    for (const { socket } of this.#connections.values()) socket.destroy()
+    await this.#endConnections()
     const other = this.#options.certificates?.untrusted
     if (how === 'untrusted' && other !== undefined) this.#inner.setSecureContext?.({ key: other.key, cert: other.certificate })
     else this.#mode = 'garbage'
@@ -153,6 +153,11 @@ export class Listener {
     if (this.#mode === 'serve') this.#inner.emit('connection', socket)
     if (this.#mode === 'mute') socket.once('end', () => socket.end()).resume()
     if (this.#mode === 'garbage') socket.end('this is not the protocol that you expect\r\n')
+  }
+
+  async #endConnections(): Promise<void> {
+    const sockets = [...this.#connections.values()].map(({ socket }) => socket)
+    await Promise.all(sockets.map((socket) => (socket.destroyed ? undefined : once(socket.destroy(), 'close'))))
   }
 
   async #stopThread(): Promise<void> {
