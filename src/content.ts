@@ -99,8 +99,10 @@ export interface BlobTransfer {
   readonly size: number | undefined
   /** Offset of the first byte of `body`: 0 where upstream ignored the range. */
   readonly start: number
-  /** Must be read to its end or left by `return()`; both free the connection. Throws UpstreamFailure when it breaks. */
+  /** To be read once. Reading to the end, leaving early (`return()`) and `close` free the connection. Throws UpstreamFailure when it breaks. */
   readonly body: AsyncIterable<Uint8Array>
+  /** Frees the connection, also when nobody began to read. May be called at any time, more than once. */
+  close(): void
 }
 
 /** What the pull-through cache needs of the store beyond reading it. */

@@ -19,26 +19,24 @@ export const bundledFile = fileURLToPath(new URL('../../config/mirror.yml', impo
 export const systemFiles: readonly string[] = ['/etc/distribution/config.yml', '/etc/docker/registry/config.yml']
 
 /**
- * Reads the configuration: `argument`, else the file that REGISTRY_CONFIGURATION_PATH names, else the first of `candidates` that exists.
+ * Reads the configuration: `argument`, else the file that REGISTRY_CONFIGURATION_PATH names, else our own for Docker Hub.
+ * Whoever asks for one of distribution's usual files gets the other one, or ours, where it is missing: a container image names
+ * one of them, and its users may have mounted theirs at either.
  *
  * Throws ConfigError when the file that was asked for, or the one that was found, cannot be read.
  */
 export async function readConfigurationFile(
   argument: string | undefined,
   env: Environment,
-  candidates: readonly string[] = [...systemFiles, bundledFile],
+  usual: readonly string[] = systemFiles,
 ): Promise<ConfigurationFile> {
   const named = argument ?? (env[fileVariable] === '' ? undefined : env[fileVariable])
-  if (named !== undefined) {
-    const found = await findText(named)
-    if (found !== undefined) return found
-    throw new ConfigError([{ where: named, path: '', message: 'there is no such file' }])
-  }
+  const candidates = named === undefined ? [bundledFile] : usual.includes(named) ? [named, ...usual, bundledFile] : [named]
   for (const candidate of candidates) {
     const found = await findText(candidate)
     if (found !== undefined) return found
   }
-  throw new ConfigError([{ where: candidates.join(', '), path: '', message: 'none of these files exists' }])
+  throw new ConfigError([{ where: candidates.join(', '), path: '', message: 'there is no such file' }])
 }
 
 async function findText(file: string): Promise<ConfigurationFile | undefined> {

@@ -66,9 +66,9 @@ export class Fills implements AsyncDisposable {
     return waitFor(this.#confirmations.run(`${repository}@${digest}`, ask), signal)
   }
 
-  /** Fills that run now. */
-  get size(): number {
-    return this.#running.size
+  /** Whether the blob is on its way in, for any repository. */
+  has(digest: Digest): boolean {
+    return this.#running.has(digest)
   }
 
   /** Stops all fills; what has come so far stays for the next process. */

@@ -155,8 +155,12 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   /** A blob that is kept for another repository only needs a link, once upstream has said that this repository has it, too. */
   async #fromAnotherRepository(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
     const { local, log } = this.#options
+    if (this.#fills.has(digest)) return undefined
     const kept = await patiently(() => local.statBlob(digest), log, { digest })
-    if (kept === undefined || (await this.#fills.confirm(repository, digest, signal)) === undefined) return undefined
+    if (kept === undefined) return undefined
+    // A fill may have put it there since we looked.
+    const here = await this.#here(repository, digest, signal)
+    if (here !== undefined || (await this.#fills.confirm(repository, digest, signal)) === undefined) return here
     try {
       await local.linkBlob(repository, digest)
     } catch (error) {

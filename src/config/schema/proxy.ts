@@ -52,6 +52,8 @@ export const proxy = z.object({
   ...remote,
   /** Hosts of token servers that may be given the credentials, beside the upstream's own. */
   trustedrealms: list(text()).default([]),
+  /** Whether `nginx` means `library/nginx` upstream; unless told, only where upstream is Docker Hub itself. */
+  libraryprefix: boolean().optional(),
   connecttimeout: duration().default(5_000),
   responseheadertimeout: duration().default(15_000),
   bodyidletimeout: duration().default(30_000),

@@ -1,0 +1,44 @@
+// The command line: which command, with which configuration file.
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config/load.ts'
+import { printConfig } from './config.ts'
+import { serve } from './serve.ts'
+import { type CommandOptions, version } from './version.ts'
+
+/** Runs one command to its end. Resolves with the exit code; what went wrong was printed on stderr. */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0
+  const program = new Command('entrepot')
+    .description('A pull-through cache mirror of Docker Hub that is also a container registry.')
+    .version(`entrepot ${version()}`, '-v, --version')
+    .exitOverride()
+    .showHelpAfterError('(entrepot --help shows what there is)')
+  const command = (name: string, description: string, action: (options: CommandOptions) => Promise<number>, isDefault = false) =>
+    program
+      .command(`${name} [file]`, { isDefault })
+      .description(description)
+      .option('--strict', 'refuse keys that are unknown or misplaced, instead of warning', false)
+      .action(async (file: string | undefined, options: { strict: boolean }) => {
+        exitCode = await action({ file, strict: options.strict })
+      })
+  command('serve', 'serve a configuration file; Docker Hub on port 5000 when none is given', serve, true)
+  command('config', 'print the effective configuration without its secrets, and what is odd about it', printConfig)
+  try {
+    await program.parseAsync([...withCommand(args)], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return explain(error)
+  }
+}
+
+/** As with the official registry image, a lone configuration file means that it is to be served. */
+function withCommand(args: readonly string[]): readonly string[] {
+  return /\.ya?ml$/.test(args[0] ?? '') ? ['serve', ...args] : args
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode
+  if (!(error instanceof ConfigError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  return 1
+}

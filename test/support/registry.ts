@@ -1,0 +1,65 @@
+// Starts entrepot in this process, on a free port of 127.0.0.1, with a store of its own that goes when it is closed.
+import './names.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { compose } from '../../src/compose.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+
+export interface StartOptions {
+  /** Base URL of the registry to mirror; `undefined`: a registry of its own. */
+  readonly upstream?: string
+  /** Further keys of `proxy`. */
+  readonly proxy?: Readonly<Record<string, unknown>>
+  /** Further top-level sections. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** The store's folder; it stays then. A new one is made, and removed at the end, when not given. */
+  readonly folder?: string
+  readonly clock?: Clock
+}
+
+export interface Registry extends AsyncDisposable {
+  readonly url: string
+  readonly port: number
+  readonly folder: string
+  /** Lines of the application's log so far. */
+  readonly log: readonly string[]
+  /** Of the access log, as far as it is flushed. */
+  readonly accessLog: readonly string[]
+}
+
+export async function startRegistry(options: StartOptions = {}): Promise<Registry> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'entrepot-test-')))
+  const document = {
+    version: 0.1,
+    storage: { filesystem: { rootdirectory: folder }, cache: { blobdescriptor: 'inmemory' } },
+    http: { addr: '127.0.0.1:0' },
+    ...(options.upstream === undefined ? {} : { proxy: { remoteurl: options.upstream, ...options.proxy } }),
+    ...options.config,
+  }
+  const { config } = loadConfig({ text: JSON.stringify(document), file: 'test.yml', env: {} })
+  const lines: string[] = []
+  const accessLines: string[] = []
+  const log = createLog({ level: 'debug', formatter: 'text', fields: {}, destination: { write: (line) => lines.push(line) } })
+  const running = await compose(config, {
+    log,
+    clock: options.clock ?? systemClock,
+    userAgent: 'entrepot/test',
+    accessLog: { write: (text) => accessLines.push(text) },
+  })
+  const { port } = running.server
+  if (port === undefined) throw new Error('the test server listens on a socket')
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    folder,
+    log: lines,
+    accessLog: accessLines,
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]()
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
