@@ -15,7 +15,6 @@ const PROGRAM_OF_PACKAGE = {
   containerd: 'containerd',
   'docker-registry': 'docker-registry',
   'docker.io': 'dockerd',
-  'fuse-overlayfs': 'fuse-overlayfs',
   nginx: 'nginx',
   openssl: 'openssl',
   podman: 'podman',
