@@ -40,31 +40,61 @@ export async function* readGrowing(blob: GrowingBlob, range: ByteRange, signal: 
   let position = range.start
   let mayReadAhead = range.start > 0
   while (position < end) {
-    if (blob.visible > position && blob.file !== undefined) {
-      for await (const chunk of readBuffers.readChunks(blob.file.fd, position, Math.min(end, blob.visible), signal)) {
-        position += chunk.length
-        yield chunk
-      }
-    } else if (blob.state === 'failed') {
-      throw blob.failure
-    } else if (blob.state === 'unkept') {
-      const hash = range.start === 0 && position === blob.kept.bytes ? blob.kept.hash() : undefined
-      return yield* readDirectly({ digest: blob.digest, start: position, end, size: blob.size, hash }, blob.direct(signal))
-    } else if (mayReadAhead && isFarAhead(blob, position, aheadEnd)) {
-      for await (const chunk of readAhead(blob, position, aheadEnd, signal)) {
-        position += chunk.length
-        yield chunk
-        if (blob.visible > position) break
-      }
-      mayReadAhead = false
-    } else {
+    const source = sourceOf(blob, position, mayReadAhead ? aheadEnd : position)
+    if (source === 'growth') {
       await waitFor(blob.growth, signal)
+      continue
     }
+    for await (const chunk of open(
+      blob,
+      source,
+      { start: position, end: source === 'ahead' ? aheadEnd : end, isWhole: range.start === 0 },
+      signal,
+    )) {
+      position += chunk.length
+      yield chunk
+      if (source === 'ahead' && blob.visible > position) break
+    }
+    mayReadAhead &&= source !== 'ahead'
   }
 }
 
-function isFarAhead(blob: GrowingBlob, position: number, aheadEnd: number): boolean {
-  return position < aheadEnd && position - blob.visible > aheadBytes && blob.aheadReads < mostAheadReads
+type Source = 'file' | 'failed' | 'direct' | 'ahead' | 'growth'
+
+/** Where the byte at `position` is to come from. */
+function sourceOf(blob: GrowingBlob, position: number, aheadEnd: number): Source {
+  if (blob.visible > position && blob.file !== undefined) return 'file'
+  if (blob.state === 'failed') return 'failed'
+  if (blob.state === 'unkept') return 'direct'
+  return position < aheadEnd && isFarAhead(blob, position) ? 'ahead' : 'growth'
+}
+
+interface Piece {
+  readonly start: number
+  /** Exclusive. */
+  readonly end: number
+  /** Whether the reader has had the blob from its first byte on. */
+  readonly isWhole: boolean
+}
+
+function open(blob: GrowingBlob, source: Exclude<Source, 'growth'>, piece: Piece, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const { start, end, isWhole } = piece
+  switch (source) {
+    case 'file':
+      return readBuffers.readChunks((blob.file as FileHandle).fd, start, Math.min(end, blob.visible), signal)
+    case 'failed':
+      throw blob.failure
+    case 'direct': {
+      const hash = isWhole && start === blob.kept.bytes ? blob.kept.hash() : undefined
+      return readDirectly({ digest: blob.digest, start, end, size: blob.size, hash }, blob.direct(signal))
+    }
+    case 'ahead':
+      return readAhead(blob, start, end, signal)
+  }
+}
+
+function isFarAhead(blob: GrowingBlob, position: number): boolean {
+  return position - blob.visible > aheadBytes && blob.aheadReads < mostAheadReads
 }
 
 /** Ends early, without an error, when upstream breaks for good: the fill, or its failure, then decides for this reader, too. */
