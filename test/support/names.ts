@@ -40,7 +40,7 @@ function lookup(name: string, ...rest: unknown[]): unknown {
 
 async function lookupPromise(name: string, ...rest: unknown[]): Promise<unknown> {
   const found = loopbackOf(name)
-  if (found === undefined) return await systemPromise(name, ...rest)
+  if (found === undefined) return systemPromise(name, ...rest)
   return wantsAll(rest[0]) ? [found] : found
 }
 

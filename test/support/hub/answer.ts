@@ -57,19 +57,20 @@ export function xmlAnswer(status: number, code: string, message: string, headers
 
 export type RangeWish = { readonly start: number; readonly end: number } | 'whole' | 'unsatisfiable'
 
+function suffixOf(length: number, size: number): RangeWish {
+  return length === 0 || size === 0 ? 'unsatisfiable' : { start: Math.max(0, size - length), end: size }
+}
+
 /** What a Range header asks of `size` bytes, as S3 reads it: one range, anything else means the whole. `end` is exclusive. */
 export function rangeOf(header: string | undefined, size: number): RangeWish {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
-  const [first = '', last = ''] = match?.slice(1) ?? []
-  if (first === '' && last === '') return 'whole'
-  if (first === '') {
-    const length = Math.min(Number(last), size)
-    return length === 0 ? 'unsatisfiable' : { start: size - length, end: size }
-  }
-  const start = Number(first)
-  const end = last === '' ? size : Math.min(Number(last) + 1, size)
-  if (last !== '' && Number(last) < start) return 'whole'
-  return start >= size ? 'unsatisfiable' : { start, end }
+  const suffix = /^bytes=-(\d+)$/.exec(header ?? '')
+  if (suffix !== null) return suffixOf(Number(suffix[1]), size)
+  const match = /^bytes=(\d+)-(\d*)$/.exec(header ?? '')
+  if (match === null) return 'whole'
+  const start = Number(match[1])
+  const last = match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1)
+  if (start >= size) return 'unsatisfiable'
+  return last < start ? 'whole' : { start, end: last + 1 }
 }
 
 /** Bytes with Range and If-Range honoured. */

@@ -25,7 +25,7 @@ export async function certificatesFor(names: readonly string[]): Promise<Certifi
   const key = [...names].sort().join(',')
   const known = made.get(key) ?? make(names)
   made.set(key, known)
-  return await known
+  return known
 }
 
 const keyOptions = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '30']
@@ -43,7 +43,7 @@ async function make(names: readonly string[]): Promise<Certificates> {
   await run('openssl', ['x509', '-req', '-in', at('leaf.csr'), ...signing, '-out', at('leaf.pem')])
   const alone = ['-x509', '-subj', '/CN=stranger', '-addext', `subjectAltName=${alternatives}`]
   await run('openssl', ['req', ...keyOptions, ...alone, '-keyout', at('stranger.key'), '-out', at('stranger.pem')])
-  const read = async (name: string) => await readFile(at(name), 'utf8')
+  const read = async (name: string) => readFile(at(name), 'utf8')
   return {
     caFile: at('ca.pem'),
     ca: await read('ca.pem'),

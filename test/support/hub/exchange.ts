@@ -33,16 +33,22 @@ export interface Exchange {
 const cdnPath = /^\/registry-v2\/docker\/registry\/v2\/blobs\/sha256\/[0-9a-f]{2}\/([0-9a-f]{64})\/data$/
 const apiPath = /^\/v2\/(.+)\/(manifests|blobs|referrers|tags)\/([^/]+)$/
 
+const fixedPaths: Readonly<Record<string, Kind>> = { '/v2/': 'ping', '/v2': 'ping', '/v2/_catalog': 'catalog', '/v1/search': 'search' }
+
+/** The targets below a repository, by the noun that follows its name. */
+const nouns: Readonly<Record<string, (repository: string, last: string) => Target>> = {
+  manifests: (repository, last) => ({ kind: 'manifest', repository, reference: last, ...(last.includes(':') ? { digest: last } : {}) }),
+  blobs: (repository, last) => ({ kind: 'blob', repository, digest: last }),
+  referrers: (repository, last) => ({ kind: 'referrers', repository, digest: last }),
+  tags: (repository, last) => (last === 'list' ? { kind: 'tags', repository } : { kind: 'other' }),
+}
+
 function registryTarget(path: string): Target {
-  if (path === '/v2/' || path === '/v2') return { kind: 'ping' }
-  if (path === '/v2/_catalog') return { kind: 'catalog' }
-  if (path === '/v1/search' || path.startsWith('/v2/namespaces/')) return { kind: 'search' }
-  const [, repository = '', noun, last = ''] = apiPath.exec(path) ?? []
-  if (noun === 'manifests') return { kind: 'manifest', repository, reference: last, ...(last.includes(':') ? { digest: last } : {}) }
-  if (noun === 'blobs') return { kind: 'blob', repository, digest: last }
-  if (noun === 'referrers') return { kind: 'referrers', repository, digest: last }
-  if (noun === 'tags' && last === 'list') return { kind: 'tags', repository }
-  return { kind: 'other' }
+  const fixed = path.startsWith('/v2/namespaces/') ? 'search' : fixedPaths[path]
+  if (fixed !== undefined) return { kind: fixed }
+  const [, repository, noun, last] = apiPath.exec(path) ?? []
+  if (repository === undefined || noun === undefined || last === undefined) return { kind: 'other' }
+  return nouns[noun]?.(repository, last) ?? { kind: 'other' }
 }
 
 /** What a request at this part is about, by its path. */

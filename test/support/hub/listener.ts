@@ -156,8 +156,8 @@ export class Listener {
   }
 
   async #endConnections(): Promise<void> {
-    const sockets = [...this.#connections.values()].map(({ socket }) => socket)
-    await Promise.all(sockets.map((socket) => (socket.destroyed ? undefined : once(socket.destroy(), 'close'))))
+    const sockets = [...this.#connections.values()].map(({ socket }) => socket).filter((socket) => !socket.destroyed)
+    await Promise.all(sockets.map(async (socket) => once(socket.destroy(), 'close')))
   }
 
   async #stopThread(): Promise<void> {

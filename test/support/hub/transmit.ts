@@ -12,8 +12,8 @@ export class Pacer {
   /** Resolves when `bytes` may go out at `bytesPerSecond`. */
   async turn(bytes: number, bytesPerSecond: number): Promise<void> {
     const now = performance.now()
-    // A late timer may be caught up on for 20 ms, so that the rate is met on average.
-    this.#freeAt = Math.max(this.#freeAt, now - 20) + (bytes / bytesPerSecond) * 1000
+    // A late timer may be caught up on for 50 ms, so that the rate is met on average.
+    this.#freeAt = Math.max(this.#freeAt, now - 50) + (bytes / bytesPerSecond) * 1000
     const waitMs = this.#freeAt - now
     if (waitMs > 2) await sleep(waitMs, undefined, { ref: false })
   }
