@@ -36,15 +36,21 @@ function shortened(text: string | undefined): string {
 }
 
 /**
- * containerd and BuildKit name the registry that they mean in `ns`. Throws RegistryError NAME_UNKNOWN for one that is not served
- * here: never the content of another registry under its name. `undefined`: any is fine.
+ * containerd and BuildKit name the registry that they mean in `ns`. The check throws RegistryError NAME_UNKNOWN for one that is
+ * not served here: never the content of another registry under its name. `undefined`: any is fine.
  */
-export function checkNamespace(query: string, namespaces: ReadonlySet<string> | undefined): void {
-  if (namespaces === undefined || query === '' || !query.includes('ns')) return
-  for (const namespace of new URLSearchParams(query).getAll('ns')) {
-    if (namespace !== '' && !namespaces.has(namespace.toLowerCase())) {
-      throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { ns: namespace.slice(0, 255) } })
+export function createNamespaceCheck(namespaces: ReadonlySet<string> | undefined): (query: string) => void {
+  if (namespaces === undefined) return () => {}
+  // The same few characters come with each request of a client; parsing them costs more than the route.
+  let accepted = ''
+  return (query) => {
+    if (query === accepted) return
+    for (const namespace of new URLSearchParams(query).getAll('ns')) {
+      if (namespace !== '' && !namespaces.has(namespace.toLowerCase())) {
+        throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { ns: namespace.slice(0, 255) } })
+      }
     }
+    accepted = query
   }
 }
 

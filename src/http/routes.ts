@@ -11,7 +11,7 @@ import { createReferrersHandler } from './handlers/referrers.ts'
 import { answerRefused } from './handlers/refused.ts'
 import { createTagsHandler } from './handlers/tags.ts'
 import type { Exchange, Handler } from './exchange.ts'
-import { checkNamespace, pathInside } from './request-names.ts'
+import { createNamespaceCheck, pathInside } from './request-names.ts'
 import type { SendBlobOptions } from './send-blob.ts'
 
 export interface RoutesOptions extends SendBlobOptions {
@@ -50,7 +50,8 @@ function routesOf(options: RoutesOptions): readonly Route[] {
 /** Answers what a route matches; everything else falls through. */
 export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
   const router = new Router<Exchange>()
-  const { commonHeaders, namespaces, prefix } = options
+  const { commonHeaders, prefix } = options
+  const checkNamespace = createNamespaceCheck(options.namespaces)
 
   function add(pattern: RegExp, handler: Handler): void {
     router.all(pattern, (ctx) => {
@@ -75,7 +76,7 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
       exchange.commonHeaders = commonHeaders
       const handler = methods[exchange.req.method ?? '']
       if (handler === undefined) return answerRefused(exchange, allowed)
-      checkNamespace(exchange.query, namespaces)
+      checkNamespace(exchange.query)
       return handler(exchange, captures)
     })
   }

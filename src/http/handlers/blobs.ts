@@ -4,12 +4,12 @@ import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import type { RepositoryName } from '../../oci/names.ts'
-import { type ByteRange, formatContentRange, parseRange } from '../../oci/range.ts'
+import { formatContentRange, parseRange } from '../../oci/range.ts'
 import { etagOf, isNotModified, isRangeValid } from '../conditional.ts'
 import { answerError } from '../error-response.ts'
 import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
 import { digestIn, repositoryIn } from '../request-names.ts'
-import { type SendBlobOptions, sendBlob } from '../send-blob.ts'
+import { type BlobAnswer, type SendBlobOptions, sendBlob } from '../send-blob.ts'
 
 export function createBlobHandlers(content: ContentSource, options: SendBlobOptions): { readonly GET: Handler; readonly HEAD: Handler } {
   return {
@@ -35,15 +35,7 @@ export function createBlobHandlers(content: ContentSource, options: SendBlobOpti
   }
 }
 
-interface BlobPlan {
-  readonly status: 200 | 206 | 304
-  readonly headers: readonly string[]
-  /** Body bytes that will follow a GET. */
-  readonly length: number
-  readonly range: ByteRange | undefined
-}
-
-function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription): BlobPlan | 'unsatisfiable' {
+function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription): BlobAnswer | 'unsatisfiable' {
   const { headers: asked } = exchange.req
   const { digest, size } = descriptor
   const headers = ['Docker-Content-Digest', digest, 'ETag', etagOf(digest), 'Cache-Control', 'max-age=31536000', 'Accept-Ranges', 'bytes']
