@@ -1,7 +1,7 @@
 // Other spellings of known keys: distribution 2's names, and names that only its REGISTRY_* variables use. The schema knows one name for each.
 
-import { emptyMap, findNode, putNode } from './document.ts'
-import type { ConfigNode, MapNode } from './document.ts'
+import { emptyMap, findNode, isSet, putNode } from './document.ts'
+import type { MapNode } from './document.ts'
 import { driverNames } from './schema/storage.ts'
 
 interface Alias {
@@ -57,9 +57,4 @@ function moveNode(root: MapNode, from: readonly string[], to: readonly string[])
     if (above?.kind === 'map') above.entries.delete(from.at(-2) ?? '')
   }
   if (!isSet(findNode(root, to))) putNode(root, to, node)
-}
-
-/** Whether there is a value at all: neither absent nor empty. */
-export function isSet(node: ConfigNode | undefined): boolean {
-  return node !== undefined && !(node.kind === 'scalar' && node.text === null)
 }

@@ -2,13 +2,10 @@
 
 import { isIP } from 'node:net'
 
-import { isSet } from './aliases.ts'
-import { findNode } from './document.ts'
-import type { ConfigNode, MapNode } from './document.ts'
-import { parseDuration } from './duration.ts'
+import { findNode, isSet } from './document.ts'
+import type { ConfigNode, MapNode, ScalarNode } from './document.ts'
 import { redactUrl } from './leaves.ts'
 import type { ConfigPath, Warning } from './problems.ts'
-import { formatPath } from './problems.ts'
 import type { Config } from './schema.ts'
 import { authNames } from './schema/access.ts'
 import { driverNames } from './schema/storage.ts'
@@ -21,22 +18,13 @@ export interface Findings {
   warn(kind: Warning['kind'], path: ConfigPath, message: string): void
 }
 
-const supportedDrivers = driverNames.filter((name) => name !== 'swift' && name !== 'oss')
+const goneDrivers: ReadonlySet<string> = new Set(['swift', 'oss'])
 
-/** What can be said of the text before it has types: drivers, required sections, spans without a unit. */
+/** What can be said of the text before it has types: drivers, required sections, spans without a unit. Takes a `proxy` without upstream out. */
 export function checkTree(root: MapNode, findings: Findings): void {
-  const storage = findNode(root, ['storage'])
-  const drivers = storage?.kind === 'map' ? driverNames.filter((name) => storage.entries.has(name)) : []
   if (!isSet(findNode(root, ['version']))) findings.error(['version'], 'missing; allowed: 0.1')
-  if (drivers.length === 0)
-    findings.error(['storage'], `no storage driver is given; allowed: exactly one of ${supportedDrivers.join(', ')}`)
-  if (drivers.length > 1) findings.error(['storage'], `found ${drivers.join(' and ')}; allowed: exactly one storage driver`)
-  for (const name of ['swift', 'oss'] as const) {
-    if (drivers.includes(name))
-      findings.error(['storage', name], `this driver is gone, as in distribution 3; allowed: ${supportedDrivers.join(', ')}`)
-  }
-  const auth = findNode(root, ['auth'])
-  const ways = auth?.kind === 'map' ? authNames.filter((name) => auth.entries.has(name)) : []
+  checkDrivers(keysAmong(root, 'storage', driverNames), findings)
+  const ways = keysAmong(root, 'auth', authNames)
   if (ways.length > 1) findings.error(['auth'], `found ${ways.join(' and ')}; allowed: one of ${authNames.join(', ')}`)
   const proxy = findNode(root, ['proxy'])
   if (proxy?.kind === 'map' && !isSet(findNode(proxy, ['remoteurl']))) {
@@ -45,7 +33,26 @@ export function checkTree(root: MapNode, findings: Findings): void {
     }
     root.entries.delete('proxy')
   }
-  warnOfNanoseconds(root, configShape, [], findings)
+  walkValues(root, configShape, [], (node, shape, path) => {
+    // A bare number of nanoseconds is what distribution reads and hardly ever what was meant.
+    const text = node.text ?? ''
+    const bare = shape.kind === 'leaf' && shape.facts.kind === 'duration' && /^[-+]?\d+$/.test(text)
+    if (bare && Number(text) !== 0) findings.warn('odd', path, `${text} counts nanoseconds; did you mean ${text}s?`)
+  })
+}
+
+function checkDrivers(drivers: readonly string[], findings: Findings): void {
+  const allowed = driverNames.filter((name) => !goneDrivers.has(name)).join(', ')
+  if (drivers.length === 0) findings.error(['storage'], `no storage driver is given; allowed: exactly one of ${allowed}`)
+  if (drivers.length > 1) findings.error(['storage'], `found ${drivers.join(' and ')}; allowed: exactly one storage driver`)
+  for (const name of drivers) {
+    if (goneDrivers.has(name)) findings.error(['storage', name], `this driver is gone, as in distribution 3; allowed: ${allowed}`)
+  }
+}
+
+function keysAmong(root: MapNode, section: string, names: readonly string[]): string[] {
+  const node = findNode(root, [section])
+  return node?.kind === 'map' ? names.filter((name) => node.entries.has(name)) : []
 }
 
 /** What can be said of the values. */
@@ -98,22 +105,30 @@ function checkTls(config: Config, findings: Findings): void {
 function checkProxy(proxy: NonNullable<Config['proxy']>, findings: Findings): void {
   const url = new URL(proxy.remoteurl)
   const path = ['proxy', 'remoteurl']
-  if (url.search !== '' || url.hash !== '')
+  if (url.search !== '' || url.hash !== '') {
     findings.error(path, `found ${JSON.stringify(redactUrl(proxy.remoteurl))}; allowed: a URL without ? and #`)
-  if (url.username !== '' || url.password !== '')
+  }
+  if (url.username !== '' || url.password !== '') {
     findings.warn('odd', path, 'a name or password in the URL is not used; write proxy.username and proxy.password')
+  }
   if (/^(www\.|hub\.|index\.|registry\.)?docker\.(io|com)$/.test(url.hostname)) {
     findings.warn('odd', path, `${url.hostname} is not the registry of Docker Hub; did you mean https://registry-1.docker.io?`)
   }
-  const { username, password, exec } = proxy
-  if (password !== undefined && username === undefined) findings.warn('odd', ['proxy', 'password'], 'has no effect without proxy.username')
-  if (username !== undefined && password === undefined && exec === undefined)
-    findings.warn('odd', ['proxy', 'username'], 'has no effect without proxy.password')
-  if (exec !== undefined && username !== undefined)
-    findings.warn('odd', ['proxy', 'exec'], 'proxy.username and proxy.password have no effect, because proxy.exec is set')
   if (proxy.insecure) findings.warn('odd', ['proxy', 'insecure'], 'any certificate of the upstream is accepted; proxy.ca is the safe way')
-  if (username !== undefined && url.protocol === 'http:' && !isLoopback(url.hostname)) {
+  if (proxy.username !== undefined && url.protocol === 'http:' && !isLoopback(url.hostname)) {
     findings.warn('odd', path, 'the credentials travel unencrypted, because the URL begins with http://')
+  }
+  checkCredentials(proxy, findings)
+}
+
+function checkCredentials({ username, password, exec }: NonNullable<Config['proxy']>, findings: Findings): void {
+  if (exec !== undefined) {
+    const both = username !== undefined || password !== undefined
+    if (both) findings.warn('odd', ['proxy', 'exec'], 'proxy.username and proxy.password have no effect, because proxy.exec is set')
+  } else if (password !== undefined && username === undefined) {
+    findings.warn('odd', ['proxy', 'password'], 'has no effect without proxy.username')
+  } else if (username !== undefined && password === undefined) {
+    findings.warn('odd', ['proxy', 'username'], 'has no effect without proxy.password')
   }
 }
 
@@ -128,26 +143,21 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
-// A bare number of nanoseconds is what distribution reads and hardly ever what was meant.
-function warnOfNanoseconds(node: ConfigNode, shape: Shape, path: ConfigPath, findings: Findings): void {
-  if (node.kind === 'map') {
+function walkValues(
+  node: ConfigNode,
+  shape: Shape,
+  path: ConfigPath,
+  visit: (node: ScalarNode, shape: Shape, path: ConfigPath) => void,
+): void {
+  if (node.kind === 'scalar') {
+    visit(node, shape, path)
+  } else if (node.kind === 'list') {
+    if (shape.kind !== 'list') return
+    for (const [at, item] of node.items.entries()) walkValues(item, shape.item, [...path, at], visit)
+  } else {
     for (const [key, { node: value }] of node.entries) {
       const child = shape.kind === 'section' ? shape.keys.get(key) : shape.kind === 'map' ? shape.value : undefined
-      if (child !== undefined) warnOfNanoseconds(value, child, [...path, key], findings)
+      if (child !== undefined) walkValues(value, child, [...path, key], visit)
     }
-  } else if (node.kind === 'list') {
-    if (shape.kind === 'list') for (const [at, item] of node.items.entries()) warnOfNanoseconds(item, shape.item, [...path, at], findings)
-  } else if (shape.kind === 'leaf' && shape.facts.kind === 'duration' && /^[-+]?\d+$/.test(node.text ?? '')) {
-    const text = (node.text ?? '').trim()
-    if (parseDurationOrZero(text) !== 0)
-      findings.warn('odd', path, `${text} counts nanoseconds; did you mean ${text}s? (${formatPath(path)}: ${text}s)`)
-  }
-}
-
-function parseDurationOrZero(text: string): number {
-  try {
-    return parseDuration(text)
-  } catch {
-    return 0 // the schema tells about it
   }
 }

@@ -98,7 +98,13 @@ function convert(reading: Reading, value: unknown, fallback: number, depth: numb
       report(reading, 'problems', offset, 'too many values or too many levels; does an alias contain itself?')
     return { kind: 'scalar', at, text: null, plain: true }
   }
-  if (isAlias(value)) return convert(reading, value.resolve(reading.document), offset, depth + 1)
+  if (isAlias(value)) {
+    const named = value.resolve(reading.document)
+    if (named === undefined) {
+      report(reading, 'problems', offset, 'there is no anchor of this name; put quotes around a value that begins with *')
+    }
+    return convert(reading, named, offset, depth + 1)
+  }
   if (isMap(value)) return convertMap(reading, value, offset, depth)
   if (isSeq(value)) return { kind: 'list', at, items: value.items.map((item) => convert(reading, item, offset, depth + 1)) }
   return convertScalar(value, at)
@@ -127,14 +133,18 @@ function convertMap(reading: Reading, map: YAMLMap, offset: number, depth: numbe
   return { kind: 'map', at: reading.place(offset), entries }
 }
 
-/** The value as plain objects, lists and strings; empty values are left out. */
+/** Whether there is a value at all: neither absent nor empty. An empty text means the same as none, as in distribution. */
+export function isSet(node: ConfigNode | undefined): boolean {
+  return node !== undefined && !(node.kind === 'scalar' && (node.text ?? '') === '')
+}
+
+/** The value as plain objects, lists and strings; keys with empty values are left out. */
 export function plainOf(node: ConfigNode): unknown {
   if (node.kind === 'scalar') return node.text ?? undefined
   if (node.kind === 'list') return node.items.map(plainOf).filter((item) => item !== undefined)
   const plain: Record<string, unknown> = {}
   for (const [key, { node: value }] of node.entries) {
-    const converted = plainOf(value)
-    if (converted !== undefined) plain[key] = converted
+    if (isSet(value)) plain[key] = plainOf(value)
   }
   return plain
 }
@@ -189,7 +199,7 @@ function rangeOf(value: unknown): number | undefined {
 function convertScalar(value: unknown, at: Origin): ScalarNode {
   if (!isScalar(value)) return { kind: 'scalar', at, text: null, plain: true }
   const plain = value.type === undefined || value.type === Scalar.PLAIN
-  const text = String(value.value ?? '')
+  const text = typeof value.value === 'string' ? value.value : ''
   return { kind: 'scalar', at, text: plain && nullWords.has(text) ? null : text, plain }
 }
 
@@ -214,5 +224,7 @@ function overlaid(earlier: ConfigNode, later: ConfigNode): ConfigNode {
 }
 
 function wordsFor(error: YAMLError): string {
+  // An unclosed bracket is reported as an indent where the text ends.
+  if (error.message.includes('and end with a')) return plainWords['MISSING_CHAR'] ?? error.message
   return plainWords[error.code] ?? `not readable as YAML: ${error.message}`
 }

@@ -1,7 +1,7 @@
 // REGISTRY_* variables over the file, by distribution's rules, and where it would panic or lose the value, by what was plainly meant.
 
-import { fileAliases, isSet, normalise, variableAliases } from './aliases.ts'
-import { findNode, parseText, putNode } from './document.ts'
+import { fileAliases, normalise, variableAliases } from './aliases.ts'
+import { findNode, isSet, parseText, putNode } from './document.ts'
 import type { ConfigNode, MapNode } from './document.ts'
 import type { ConfigPath, Problem, Warning } from './problems.ts'
 import { formatPath } from './problems.ts'
@@ -117,10 +117,11 @@ function readValue(name: string, value: string, shape: Shape): ReadValue {
   const at = { variable: name }
   const scalar = (text: string): ReadValue => ({ node: { kind: 'scalar', at, text, plain: false } })
   const isText = shape.kind === 'leaf' && shape.facts.kind === 'text'
+  // A password such as `{x`, `a: b` or `a #b` is no good YAML, or says less in YAML than was meant. Quotes and `null` mean what they mean.
+  if (isText && !/^(["'|>]|~$|null$|$)/i.test(value.trim())) return scalar(value.trim())
   const { root, problems } = parseText(value, () => at)
   const [problem] = problems
-  // A password such as `{x`, `a: b` or `a #b` is no good YAML, or says less in YAML than was meant.
-  if (isText && (root === undefined || root.kind !== 'scalar' || (root.plain && root.text !== null))) return scalar(value.trim())
+  if (isText && (problem !== undefined || root?.kind !== 'scalar')) return scalar(value.trim())
   if (problem !== undefined || root === undefined) {
     return { problem: { where: name, path: '', message: `parsing environment variable ${name}: ${problem?.message ?? 'not readable'}` } }
   }

@@ -23,7 +23,8 @@ const untruths = new Set(['n', 'no', 'false', 'off'])
 
 /** Any text; numbers and booleans of the file count as the text they are written as. */
 export function text() {
-  return z.string().register(leafFacts, { kind: 'text', print: asItIs })
+  const print = (value: string): string => (/:\/\/[^/\s]*@/.test(value) ? redactUrl(value) : value)
+  return z.string().register(leafFacts, { kind: 'text', print })
 }
 
 /** Text that is never shown. */
@@ -85,11 +86,11 @@ export function httpUrl() {
   return leaf('text', 'a URL that begins with http:// or https://', parseHttpUrl, (value: string) => redactUrl(value))
 }
 
-/** A value that is not ours to judge. Numbers and booleans become such. Secrets are found by the names of their keys. */
-export function anything() {
+/** Keys and values that are not ours to judge. Numbers and booleans become such. Secrets are found by the names of their keys. */
+export function anyKeys() {
   return z
-    .unknown()
-    .transform(typed)
+    .record(z.string(), z.unknown())
+    .transform((found) => Object.fromEntries(Object.entries(found).map(([key, value]) => [key, typed(value)])))
     .register(leafFacts, { kind: 'any', print: (value: unknown) => redactTree(value) })
 }
 
@@ -126,7 +127,7 @@ function leaf<Value>(kind: LeafFacts['kind'], allowed: string, parse: (found: st
       return z.NEVER
     }
   })
-  return schema.register(leafFacts, { kind, print: print as LeafFacts['print'] })
+  return schema.register(leafFacts, { kind, print })
 }
 
 // A wrong value is repeated to help; one that may hold credentials is not.

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import { normalise } from './aliases.ts'
 import { checkConfig, checkTree } from './checks.ts'
 import type { Findings } from './checks.ts'
-import { emptyMap, findNode, originAt, parseText, plainOf } from './document.ts'
+import { emptyMap, findNode, isSet, originAt, parseText, plainOf } from './document.ts'
 import type { ConfigNode, MapNode } from './document.ts'
 import { applyEnvironment } from './environment.ts'
 import type { Environment } from './environment.ts'
@@ -52,27 +52,34 @@ export function loadConfig({ text, file, env, strict = false }: LoadRequest): Lo
     warn: (kind, path, message) => warnings.push({ kind, ...placed(root, file, path), message }),
   }
   checkTree(root, findings)
+  const config = typedConfig(root, findings)
+  warnings.push(...pendingWarnings(root))
+  if (findNode(root, ['proxy']) === undefined) {
+    const message = 'without proxy this is a registry of its own; push is not built yet, so it serves only what its storage holds'
+    warnings.push({ kind: 'pending', where: file, path: 'proxy', message })
+  }
+  if (strict) problems.push(...warnings.filter(({ kind }) => kind === 'unknown' || kind === 'duplicate'))
+  if (problems.length > 0 || config === undefined) throw new ConfigError(problems)
+  return { config, warnings }
+}
+
+/** undefined: `findings` has been told why. */
+function typedConfig(root: MapNode, findings: Findings): Config | undefined {
   const parsed = configSchema.safeParse(plainOf(root))
   for (const issue of parsed.error?.issues ?? []) {
-    // checkTree has told about these in better words.
-    const told = issue.path.length === 1 && (issue.path[0] === 'version' || issue.path[0] === 'storage') && !hasValue(root, issue.path)
+    // checkTree has told about a missing version or storage in better words.
+    const [first] = issue.path
+    const told = issue.path.length === 1 && (first === 'version' || first === 'storage') && !isSet(findNode(root, [first]))
     if (!told) findings.error(pathOf(issue), wordsFor(issue, findNode(root, pathOf(issue))))
   }
   if (parsed.success) checkConfig(parsed.data, findings)
-  warnings.push(...pendingWarnings(root))
-  if (parsed.success && parsed.data.proxy === undefined) {
-    const message = 'without proxy this is a registry of its own; push is not built yet, so it serves only what its storage holds'
-    warnings.push({ kind: 'pending', ...placed(root, file, ['proxy']), message })
-  }
-  if (strict) problems.push(...warnings.filter(({ kind }) => kind === 'unknown' || kind === 'duplicate'))
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems)
-  return { config: parsed.data, warnings }
+  return parsed.data
 }
 
 function readFile(text: string, file: string): { root: MapNode; warnings: Warning[] } {
   const { root, problems, duplicates } = parseText(text, (line, column) => ({ file, line, column }))
   if (root === undefined) throw new ConfigError(problems)
-  const warnings = duplicates.map((duplicate): Warning => ({ kind: 'duplicate', ...duplicate }))
+  const warnings = duplicates.map(({ where, path, message }): Warning => ({ kind: 'duplicate', where, path, message }))
   if (root.kind === 'map') return { root, warnings }
   if (root.kind === 'scalar' && root.text === null) return { root: emptyMap(root.at), warnings }
   throw new ConfigError([
@@ -84,11 +91,6 @@ function readFile(text: string, file: string): { root: MapNode; warnings: Warnin
 function placed(root: MapNode, file: string, path: ConfigPath): { where: string; path: string } {
   const present = path.length > 0 && findNode(root, path.slice(0, 1)) !== undefined
   return { where: present ? formatOrigin(originAt(root, path)) : file, path: formatPath(path) }
-}
-
-function hasValue(root: MapNode, path: readonly PropertyKey[]): boolean {
-  const node = findNode(root, [String(path[0])])
-  return node !== undefined && plainOf(node) !== undefined
 }
 
 function pathOf(issue: z.core.$ZodIssue): ConfigPath {

@@ -95,18 +95,19 @@ function folded(key: string): string {
 
 /** Edits between two words: insert, delete, replace, swap of neighbours. */
 function distance(left: string, right: string): number {
-  const rows: number[][] = [Array.from({ length: right.length + 1 }, (_, at) => at)]
-  for (let i = 1; i <= left.length; i += 1) {
-    const row = [i]
-    const above = rows[i - 1] ?? []
-    for (let j = 1; j <= right.length; j += 1) {
-      const same = left[i - 1] === right[j - 1]
-      let best = Math.min((above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (above[j - 1] ?? 0) + (same ? 0 : 1))
-      const swapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1]
-      if (swapped) best = Math.min(best, (rows[i - 2]?.[j - 2] ?? 0) + 1)
-      row.push(best)
-    }
-    rows.push(row)
+  const known = new Map<string, number>()
+  const between = (i: number, j: number): number => {
+    if (i === 0 || j === 0) return i + j
+    const place = `${i},${j}`
+    const before = known.get(place)
+    if (before !== undefined) return before
+    const replaced = between(i - 1, j - 1) + (left[i - 1] === right[j - 1] ? 0 : 1)
+    const isSwap = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1]
+    const swapped = isSwap ? between(i - 2, j - 2) + 1 : replaced
+    const least = Math.min(replaced, swapped, between(i - 1, j) + 1, between(i, j - 1) + 1)
+    known.set(place, least)
+    return least
   }
-  return rows[left.length]?.[right.length] ?? 0
+  // Words of very different length are no slips of each other, and a long key must not cost a deep recursion.
+  return Math.abs(left.length - right.length) > 3 ? Number.POSITIVE_INFINITY : between(left.length, right.length)
 }

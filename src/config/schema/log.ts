@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { anything, boolean, choice, integer, list, mapOf, secret, text } from '../leaves.ts'
+import { anyKeys, boolean, choice, integer, list, secret, text } from '../leaves.ts'
 
 const smtp = z.object({
   addr: text().optional(),
@@ -23,16 +23,26 @@ export const log = z.object({
   accesslog: z.object({ disabled: boolean().default(false) }).prefault({}),
   level: choice('error', 'warn', 'info', 'debug').default('info'),
   formatter: choice('text', 'json', 'logstash').default('text'),
-  fields: mapOf(anything()).default({}),
+  fields: anyKeys().default({}),
   hooks: list(hook).default([]),
   reportcaller: boolean().default(false),
 })
 
-/** `maxentries`: how many repositories one page of the catalog may name. */
-export const catalog = z.object({ maxentries: integer(-Number.MAX_SAFE_INTEGER).default(1000) })
+const defaultPage = 1000
 
-/** `maxtags`: how many tags one page may name. */
-export const tags = z.object({ maxtags: integer(0).default(1000) })
+/** `maxentries`: how many repositories one page of the catalog may name; 0 and less mean the default, as in distribution. */
+export const catalog = z.object({
+  maxentries: integer(-Number.MAX_SAFE_INTEGER)
+    .transform((count) => (count > 0 ? count : defaultPage))
+    .default(defaultPage),
+})
+
+/** `maxtags`: how many tags one page may name; 0 means the default. */
+export const tags = z.object({
+  maxtags: integer(0)
+    .transform((count) => (count > 0 ? count : defaultPage))
+    .default(defaultPage),
+})
 
 /** What a pushed manifest may refer to. */
 export const validation = z.object({
@@ -55,7 +65,7 @@ export const policy = z.object({
   repository: z.object({ classes: list(text()).default([]) }).prefault({}),
 })
 
-const middleware = list(z.object({ name: text(), disabled: boolean().default(false), options: mapOf(anything()).default({}) })).default([])
+const middleware = list(z.object({ name: text(), disabled: boolean().default(false), options: anyKeys().default({}) })).default([])
 
 /** Plug-ins of distribution, known by name only. */
 export const middlewares = z.object({ registry: middleware, repository: middleware, storage: middleware })
@@ -64,4 +74,4 @@ export const middlewares = z.object({ registry: middleware, repository: middlewa
 export const compatibility = z.object({
   schema1: z.object({ signingkeyfile: text().optional(), enabled: boolean().optional() }).optional(),
 })
-export const reporting = z.object({ bugsnag: mapOf(anything()).optional(), newrelic: mapOf(anything()).optional() })
+export const reporting = z.object({ bugsnag: anyKeys().optional(), newrelic: anyKeys().optional() })

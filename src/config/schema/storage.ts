@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { anything, boolean, bytes, choice, duration, integer, mapOf, redacted, secret, sizeLimit, text } from '../leaves.ts'
+import { anyKeys, boolean, bytes, choice, duration, integer, redacted, secret, sizeLimit, text } from '../leaves.ts'
 import { leafFacts } from '../leaves.ts'
 
 /** Keys of `storage` that name a driver; exactly one may be set. `s3aws` is an alias of `s3`. */
@@ -91,8 +91,8 @@ export const storage = z.object({
   s3: s3.optional(),
   azure: azure.optional(),
   gcs: gcs.optional(),
-  swift: mapOf(anything()).optional(),
-  oss: mapOf(anything()).optional(),
+  swift: anyKeys().optional(),
+  oss: anyKeys().optional(),
   cache: z
     .object({
       blobdescriptor: choice('inmemory', 'redis', 'none').optional(),
