@@ -18,10 +18,9 @@ import type { Config } from './schema.ts'
 import { removeUnknownKeys } from './unknown-keys.ts'
 
 export { ConfigError, formatProblem } from './problems.ts'
-export type { Problem, Warning } from './problems.ts'
+export type { Warning } from './problems.ts'
 export type { Config } from './schema.ts'
 export type { Environment } from './environment.ts'
-export type { SizeLimit } from './byte-size.ts'
 
 export interface LoadRequest {
   readonly text: string

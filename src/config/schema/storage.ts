@@ -7,7 +7,6 @@ import { leafFacts } from '../leaves.ts'
 
 /** Keys of `storage` that name a driver; exactly one may be set. `s3aws` is an alias of `s3`. */
 export const driverNames = ['filesystem', 'inmemory', 's3', 'azure', 'gcs', 'swift', 'oss'] as const
-export type DriverName = (typeof driverNames)[number]
 
 /** `rootdirectory` may be relative: to the working directory of the process. */
 const filesystem = z.object({
