@@ -154,12 +154,12 @@ const whole: Record<string, Trial> = {
   'shows readers only old or new bytes, however many write': async (driver) => {
     const versions = Array.from({ length: 8 }, (_, index) => Buffer.alloc(20_000 + index, String(index)))
     const writing = Promise.all(versions.map((bytes) => driver.write('/top/contested', bytes)))
-    let isWriting = true
-    const ended = writing.finally(() => (isWriting = false))
+    const state = { isWriting: true }
+    const ended = writing.finally(() => (state.isWriting = false))
     do {
       const seen = await driver.read('/top/contested')
       assert.ok(seen === undefined || versions.some((bytes) => bytes.equals(seen)), `saw ${seen?.length} bytes`)
-    } while (isWriting)
+    } while (state.isWriting)
     await ended
     return ['/top/contested']
   },

@@ -104,12 +104,13 @@ it('readers at different speeds never see bytes of each other', async () => {
   const got = await Promise.all(
     spans.map(async ([start, end], index) => {
       const hash = createHash('sha256')
-      let turn = 0
+      let held = 0
       for await (const chunk of buffers.readChunks(opened.file.fd, start, end, never)) {
         // Some hold a chunk while the others go on.
-        for (let wait = 0; wait < index * 3 && turn < 4; wait += 1) await new Promise(setImmediate)
+        const turns = held < 4 ? index * 3 : 0
+        for (let wait = 0; wait < turns; wait += 1) await new Promise(setImmediate)
         hash.update(chunk)
-        turn += 1
+        held += 1
       }
       return hash.digest('hex')
     }),

@@ -5,7 +5,20 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/media-types.ts'
 import { parseRepositoryName, parseTag } from '../../src/oci/names.ts'
 import * as layout from '../../src/store/layout.ts'
-import { busybox, collect, contentOver, latest, manifestNamed, manifestWith, never, nginx, openStore, putBlob, putImage, stable } from './example-content.ts'
+import {
+  busybox,
+  collect,
+  contentOver,
+  latest,
+  manifestNamed,
+  manifestWith,
+  never,
+  nginx,
+  openStore,
+  putBlob,
+  putImage,
+  stable,
+} from './example-content.ts'
 import { watchedDriver } from './watched-driver.ts'
 
 const absent = digestOf(Buffer.from('never stored'))
@@ -197,7 +210,7 @@ it('trouble with the disk is thrown with what was attempted, and its cause', asy
   const { descriptor, bytes } = await putImage(store.content, busybox, 'latest')
   const blob = await putBlob(store.content, busybox, Buffer.from('layer'))
   const cause = Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })
-  const { driver } = watchedDriver(store.driver, (call) => (/^localFile/.test(call) ? undefined : cause))
+  const { driver } = watchedDriver(store.driver, (call) => (call.startsWith('localFile') ? undefined : cause))
   const broken = contentOver(driver)
   const tag = parseTag('new')
   const { digest } = descriptor

@@ -9,7 +9,13 @@ import { busybox, contentOver, latest, manifestNamed, nginx, openStore, putBlob,
 import { type WatchedDriver, watchedDriver } from './watched-driver.ts'
 
 function handClock(): Clock & { time: number } {
-  return { ...systemClock, time: 1_000_000, now() { return this.time } }
+  return {
+    ...systemClock,
+    time: 1_000_000,
+    now() {
+      return this.time
+    },
+  }
 }
 
 async function watchedContent(driver: StorageDriver) {
