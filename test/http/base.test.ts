@@ -28,12 +28,22 @@ describe('the answers that need no content', () => {
   it('/v2 leads to /v2/, with its query', async () => {
     await using serving = await serve()
     const { status, headers } = await ask(serving.port, '/v2?ns=docker.io')
-    assert.deepEqual([status, headers.location, headers[version]], [301, '/v2/?ns=docker.io', 'registry/2.0'])
+    assert.deepEqual([status, headers['location'], headers[version]], [301, '/v2/?ns=docker.io', 'registry/2.0'])
   })
 
   it('a path without a route gets the text page', async () => {
     await using serving = await serve()
-    for (const path of ['/x', '/v1/', '/v2/x', '/v2/library/nginx/', '/v2/library/nginx/manifests/', '/v3/', '//', '/v2//', '/v2/tags/list']) {
+    for (const path of [
+      '/x',
+      '/v1/',
+      '/v2/x',
+      '/v2/library/nginx/',
+      '/v2/library/nginx/manifests/',
+      '/v3/',
+      '//',
+      '/v2//',
+      '/v2/tags/list',
+    ]) {
       const { status, headers, body } = await ask(serving.port, path)
       assert.deepEqual([path, status, body.toString()], [path, 404, '404 page not found\n'])
       assert.deepEqual([headers['content-type'], headers[version]], ['text/plain; charset=utf-8', undefined])
@@ -58,7 +68,14 @@ describe('http.prefix', () => {
 
   it('is understood before and behind v2, and pings without it are answered', async () => {
     await using serving = await serve({ prefix: '/pfx/', content })
-    for (const path of ['/pfx/v2/', '/v2/pfx/', '/v2/', '/pfx/v2/library/nginx/manifests/latest', '/v2/pfx/library/nginx/manifests/latest', '/']) {
+    for (const path of [
+      '/pfx/v2/',
+      '/v2/pfx/',
+      '/v2/',
+      '/pfx/v2/library/nginx/manifests/latest',
+      '/v2/pfx/library/nginx/manifests/latest',
+      '/',
+    ]) {
       assert.equal((await ask(serving.port, path)).status, 200, path)
     }
   })
@@ -84,7 +101,16 @@ describe('ns', () => {
 
   it('of the mirrored registry, or none, is served', async () => {
     await using serving = await serve({ namespaces, content })
-    for (const query of ['', '?', '?ns=docker.io', '?ns=registry-1.docker.io', '?ns=index.docker.io', '?ns=Docker.IO', '?ns=docker.io', '?x=ns']) {
+    for (const query of [
+      '',
+      '?',
+      '?ns=docker.io',
+      '?ns=registry-1.docker.io',
+      '?ns=index.docker.io',
+      '?ns=Docker.IO',
+      '?ns=docker.io',
+      '?x=ns',
+    ]) {
       assert.equal((await ask(serving.port, `/v2/library/nginx/manifests/latest${query}`)).status, 200, query)
     }
   })

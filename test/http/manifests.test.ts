@@ -62,7 +62,10 @@ describe('manifests', () => {
     it(`If-None-Match with ${name} is ${modified ? '200' : '304'}`, async () => {
       await using serving = await serve({ content })
       for (const method of ['GET', 'HEAD']) {
-        const { status, headers, body } = await ask(serving.port, '/v2/library/nginx/manifests/latest', { method, headers: { 'if-none-match': value } })
+        const { status, headers, body } = await ask(serving.port, '/v2/library/nginx/manifests/latest', {
+          method,
+          headers: { 'if-none-match': value },
+        })
         assert.equal(status, modified ? 200 : 304)
         assert.equal(headers['etag'], `"${digest}"`)
         if (!modified) assert.deepEqual([body.length, headers['content-type'], headers['content-length']], [0, undefined, undefined])
@@ -71,7 +74,9 @@ describe('manifests', () => {
   }
 
   it('none is 404 MANIFEST_UNKNOWN, the same for HEAD', async () => {
-    await using serving = await serve({ content: contentOf({ findManifest: async () => undefined, describeManifest: async () => undefined }) })
+    await using serving = await serve({
+      content: contentOf({ findManifest: async () => undefined, describeManifest: async () => undefined }),
+    })
     const get = await ask(serving.port, '/v2/library/nginx/manifests/gone')
     assert.equal(get.status, 404)
     assert.equal(get.body.toString(), '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":"unknown tag=gone"}]}\n')
