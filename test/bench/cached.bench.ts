@@ -1,0 +1,149 @@
+// What is in the cache, against Debian's docker-registry on the very same files: bytes per second of a large blob, requests per
+// second of a manifest. Every server logs each request to a file, as it does when installed.
+import { createHash } from 'node:crypto'
+import { runProgram } from '../support/servers/program.ts'
+import { startBenchHub } from './hub.ts'
+import { type BenchOptions, type Measurement, median, medianRatio, mebibyte } from './measurement.ts'
+import { RawClient } from './raw-client.ts'
+import { type ServerProcess, workFolder } from './server-process.ts'
+import { startDockerRegistry, startMirror, startNginx } from './servers.ts'
+
+const bench = 'cached'
+const repository = 'library/cached'
+const leastBlobRatio = 1.3
+const leastManifestRatio = 20
+const ociIndexType = 'application/vnd.oci.image.index.v1+json'
+
+interface Contestants {
+  readonly mirror: ServerProcess
+  readonly registry: ServerProcess
+  readonly nginx: ServerProcess
+}
+
+export async function cached(options: BenchOptions): Promise<Measurement[]> {
+  await using folder = await workFolder()
+  await using hub = await startBenchHub()
+  await using mirror = await startMirror(folder.path, hub.url)
+  const size = (options.isQuick ? 256 : 512) * mebibyte
+  const digest = await hub.call('addBlob', repository, bench, size)
+  const { index } = await hub.call('addImage', repository, bench, ['latest'])
+  const blobPath = `/v2/${repository}/blobs/${digest}`
+  await pull(mirror.port, blobPath, digest)
+  await pull(mirror.port, `/v2/${repository}/manifests/latest`, index)
+
+  await using registry = await startDockerRegistry(folder.path)
+  await using nginx = await startNginx(folder.path)
+  const servers = { mirror, registry, nginx }
+  await pull(registry.port, blobPath, digest)
+  return [
+    ...(await blobs(servers, { digest, size, clients: 1 }, options)),
+    ...(await blobs(servers, { digest, size, clients: 8 }, options)),
+    ...(await manifests(servers, index, options)),
+  ]
+}
+
+/** Asks until the store has it, so that the first measured request is as good as any. */
+async function pull(port: number, path: string, digest: string): Promise<void> {
+  using client = new RawClient(port)
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const hash = createHash('sha256')
+    const answer = await client.get(path, (bytes) => hash.update(bytes), [`Accept: ${ociIndexType}`])
+    const actual = `sha256:${hash.digest('hex')}`
+    if (actual !== digest) throw new Error(`${path} was answered ${answer.status} with ${actual}`)
+    const verdict = answer.headers.get('x-cache') ?? 'hit'
+    if (verdict === 'hit' || verdict === 'revalidated') return
+  }
+  throw new Error(`${path} does not become a hit`)
+}
+
+interface BlobLoad {
+  readonly digest: string
+  readonly size: number
+  readonly clients: number
+}
+
+async function blobs(servers: Contestants, load: BlobLoad, { isQuick, tell }: BenchOptions): Promise<Measurement[]> {
+  const { digest, size, clients } = load
+  const rounds = isQuick ? 3 : 9
+  const path = `/v2/${repository}/blobs/${digest}`
+  const hex = digest.slice('sha256:'.length)
+  const file = `/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`
+  tell(`${rounds} rounds of ${clients} client(s) on ${size / mebibyte} MiB in the cache`)
+  const rates = { mirror: [] as number[], registry: [] as number[], nginx: [] as number[] }
+  for (let round = 0; round < rounds; round += 1) {
+    const names = ['mirror', 'registry', 'nginx'] as const
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      rates[name].push(await rateOf(servers[name].port, name === 'nginx' ? file : path, load))
+    }
+  }
+  const ratio = medianRatio(rates.mirror, rates.registry)
+  const ofNginx = medianRatio(rates.mirror, rates.nginx)
+  const what = `a cached blob, ${clients === 1 ? 'one client' : `${clients} clients`}`
+  const pace = (values: readonly number[]) => `${median(values).toFixed(0)} MiB/s`
+  return [
+    {
+      bench,
+      what: `${what}: against docker-registry`,
+      goal: `at least ${leastBlobRatio} x its MB/s`,
+      measured: `${ratio.toFixed(2)} x (${pace(rates.mirror)} to ${pace(rates.registry)})`,
+      isMet: ratio >= leastBlobRatio,
+      numbers: { ratio, mirrorMebibytesPerSecond: rates.mirror, registryMebibytesPerSecond: rates.registry },
+    },
+    {
+      bench,
+      what: `${what}: against nginx with sendfile, one worker`,
+      measured: `${ofNginx.toFixed(2)} x (${pace(rates.nginx)})`,
+      numbers: { ratio: ofNginx, nginxMebibytesPerSecond: rates.nginx },
+    },
+  ]
+}
+
+/** MiB per second of all clients together. */
+async function rateOf(port: number, path: string, { size, clients }: BlobLoad): Promise<number> {
+  const turns = clients === 1 ? 3 : 1
+  const startedAt = performance.now()
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      using client = new RawClient(port)
+      for (let turn = 0; turn < turns; turn += 1) {
+        const { status, length } = await client.get(path)
+        if (status !== 200 || length !== size) throw new Error(`${path} was answered ${status} with ${length} bytes`)
+      }
+    }),
+  )
+  return (clients * turns * size) / mebibyte / ((performance.now() - startedAt) / 1000)
+}
+
+async function manifests(servers: Contestants, digest: string, { isQuick, tell }: BenchOptions): Promise<Measurement[]> {
+  const seconds = isQuick ? 2 : 5
+  const rounds = isQuick ? 2 : 5
+  tell(`${rounds} rounds of ${seconds} s of wrk on a cached manifest`)
+  const rates = { mirror: [] as number[], registry: [] as number[] }
+  // Once unmeasured: code is compiled while it runs.
+  await requestsPerSecond(servers.mirror.port, digest, 2)
+  await requestsPerSecond(servers.registry.port, digest, 2)
+  for (let round = 0; round < rounds; round += 1) {
+    const names = ['mirror', 'registry'] as const
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      rates[name].push(await requestsPerSecond(servers[name].port, digest, seconds))
+    }
+  }
+  const ratio = medianRatio(rates.mirror, rates.registry)
+  return [
+    {
+      bench,
+      what: 'a cached manifest by digest, wrk with 32 connections',
+      goal: `at least ${leastManifestRatio} x docker-registry's requests/s`,
+      measured: `${ratio.toFixed(1)} x (${median(rates.mirror).toFixed(0)}/s to ${median(rates.registry).toFixed(0)}/s)`,
+      isMet: ratio >= leastManifestRatio,
+      numbers: { ratio, mirrorPerSecond: rates.mirror, registryPerSecond: rates.registry },
+    },
+  ]
+}
+
+async function requestsPerSecond(port: number, digest: string, seconds: number): Promise<number> {
+  const url = `http://127.0.0.1:${port}/v2/${repository}/manifests/${digest}`
+  const { stdout } = await runProgram('wrk', ['-c32', '-t1', `-d${seconds}s`, '-H', `Accept: ${ociIndexType}`, url])
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk met errors:\n${stdout}`)
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1])
+}

@@ -1,0 +1,44 @@
+// The benchmarks: `node test/bench/main.ts [crowd|cold|cached|tags …] [--quick] [--json]`. Prints what was measured beside what
+// is demanded; ends with 1 when a goal was missed. With `--json` there is one line of JSON for each measurement instead of a table.
+import { parseArgs } from 'node:util'
+import { ensurePackages } from '../support/packages.ts'
+import { cached } from './cached.bench.ts'
+import { cold } from './cold.bench.ts'
+import { crowd } from './crowd.bench.ts'
+import { type Bench, type Measurement, table } from './measurement.ts'
+import { tags } from './tags.bench.ts'
+
+const benches: Readonly<Record<string, Bench>> = { tags, cold, cached, crowd }
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+  })
+  const names = positionals.length === 0 ? Object.keys(benches) : positionals
+  const unknown = names.filter((name) => benches[name] === undefined)
+  if (unknown.length > 0) {
+    process.stderr.write(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`)
+    return 2
+  }
+  const problem = names.includes('cached') ? await ensurePackages(['docker-registry', 'nginx', 'wrk']) : undefined
+  if (problem !== undefined) {
+    process.stderr.write(`${problem}\n`)
+    return 2
+  }
+  const measurements = await measure(names, values.quick)
+  const lines = values.json ? measurements.map((measurement) => JSON.stringify(measurement)) : [table(measurements)]
+  process.stdout.write(`${lines.join('\n')}\n`)
+  return measurements.some(({ isMet }) => isMet === false) ? 1 : 0
+}
+
+async function measure(names: readonly string[], isQuick: boolean): Promise<Measurement[]> {
+  const measurements: Measurement[] = []
+  for (const name of names) {
+    const tell = (text: string) => process.stderr.write(`${name}: ${text}\n`)
+    measurements.push(...((await benches[name]?.({ isQuick, tell })) ?? []))
+  }
+  return measurements
+}
+
+process.exitCode = await main()

@@ -1,0 +1,111 @@
+// A client that costs as little as can be, so that it does not become what is measured: a bare socket that reads into one
+// buffer for all connections of the process, and looks at the bytes only if it is told to.
+import { connect, type Socket } from 'node:net'
+
+/** Larger than a socket's receive buffer: one system call takes all that is there. */
+const shared = Buffer.allocUnsafeSlow(1024 * 1024)
+const longestHead = 16 * 1024
+
+export interface Answer {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>
+  /** Bytes of the body. */
+  readonly length: number
+  /** Milliseconds from the call, connecting included, to the first byte of the body. */
+  readonly firstByteMs: number
+  /** To the last. */
+  readonly lastByteMs: number
+}
+
+/** A body's next bytes; they are overwritten afterwards. */
+export type Consumer = (bytes: Buffer) => void
+
+/** A keep-alive connection, one request at a time. */
+export class RawClient implements Disposable {
+  readonly #port: number
+  #socket: Socket | undefined
+  #pending: Pending | undefined
+
+  constructor(port: number) {
+    this.#port = port
+  }
+
+  /** Throws when the connection breaks before the body is whole. The body must have a Content-Length. */
+  get(path: string, consume?: Consumer, headers: readonly string[] = []): Promise<Answer> {
+    const startedAt = performance.now()
+    const socket = (this.#socket ??= this.#connect())
+    const lines = [`GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${this.#port}`, 'User-Agent: bench', ...headers]
+    return new Promise((resolve, reject) => {
+      this.#pending = { startedAt, consume, resolve, reject, head: '', answer: undefined, left: 0 }
+      socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket?.destroy()
+  }
+
+  #connect(): Socket {
+    const onread = { buffer: shared, callback: (length: number) => this.#take(shared.subarray(0, length)) }
+    const socket = connect({ port: this.#port, host: '127.0.0.1', onread, noDelay: true })
+    socket.on('error', (error) => this.#broken(error))
+    socket.on('end', () => socket.destroy())
+    socket.on('close', () => this.#broken(new Error('the server closed the connection')))
+    return socket
+  }
+
+  #broken(error: Error): void {
+    const pending = this.#pending
+    this.#pending = undefined
+    this.#socket = undefined
+    if (pending === undefined) return
+    pending.reject(new Error(`${error.message}; ${pending.left} bytes of the body are missing`, { cause: error }))
+  }
+
+  #take(bytes: Buffer): boolean {
+    const pending = this.#pending
+    if (pending === undefined) return false
+    const body = pending.answer === undefined ? beginAnswer(pending, bytes) : bytes
+    if (body === undefined) return true
+    if (body.length > 0) takeBody(pending, body)
+    const { answer } = pending
+    if (answer !== undefined && pending.left === 0) {
+      this.#pending = undefined
+      pending.resolve({ ...answer, lastByteMs: performance.now() - pending.startedAt })
+    }
+    return true
+  }
+}
+
+interface Pending {
+  readonly startedAt: number
+  readonly consume: Consumer | undefined
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: Error) => void
+  head: string
+  answer: Omit<Answer, 'lastByteMs'> | undefined
+  left: number
+}
+
+/** What of the bytes is body; `undefined` while the head is not whole. */
+function beginAnswer(pending: Pending, bytes: Buffer): Buffer | undefined {
+  const before = pending.head.length
+  pending.head += bytes.toString('latin1', 0, longestHead)
+  const end = pending.head.indexOf('\r\n\r\n')
+  if (end < 0) return undefined
+  const [first = '', ...lines] = pending.head.slice(0, end).split('\r\n')
+  const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+  const length = Number(headers.get('content-length') ?? Number.NaN)
+  pending.answer = { status: Number(first.split(' ')[1]), headers, length, firstByteMs: Number.NaN }
+  pending.left = length
+  return bytes.subarray(end + 4 - before)
+}
+
+function takeBody(pending: Pending, body: Buffer): void {
+  const { answer } = pending
+  if (answer === undefined) return
+  if (Number.isNaN(answer.firstByteMs)) pending.answer = { ...answer, firstByteMs: performance.now() - pending.startedAt }
+  pending.left -= body.length
+  pending.consume?.(body)
+}

@@ -1,0 +1,71 @@
+// The mirror as users start it, and the servers that it is compared with: Debian's docker-registry and nginx on the same files.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { programPath } from '../support/packages.ts'
+import { freePort, type ServerProcess, startServerProcess } from './server-process.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** `folder` is for configuration and log; content is kept in its subfolder `data`. */
+export async function startMirror(folder: string, upstream: string): Promise<ServerProcess> {
+  const file = join(folder, 'mirror.yml')
+  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, cache: { blobdescriptor: 'inmemory' } }
+  // `libraryprefix` as for the real Hub, which the mirror recognises by its name.
+  const proxy = { remoteurl: upstream, libraryprefix: true }
+  await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0' }, proxy }))
+  return startServerProcess({
+    folder,
+    name: 'mirror',
+    command: process.execPath,
+    args: ['--import', join(root, 'test/support/names.ts'), ...profiling(), join(root, 'src/main.ts'), 'serve', file],
+    ready: /entrepot listens on 127\.0\.0\.1:(\d+)/,
+  })
+}
+
+/** ENTREPOT_BENCH_PROFILE names a folder: the mirror leaves a CPU profile there when it ends. */
+function profiling(): string[] {
+  const folder = process.env['ENTREPOT_BENCH_PROFILE']
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`]
+}
+
+/** Serves what lies in `folder`/data, with the settings that it comes with. */
+export async function startDockerRegistry(folder: string): Promise<ServerProcess> {
+  const file = join(folder, 'docker-registry.yml')
+  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, cache: { blobdescriptor: 'inmemory' } }
+  await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0', secret: 'bench' } }))
+  return startServerProcess({
+    folder,
+    name: 'docker-registry',
+    command: programPath('docker-registry'),
+    args: ['serve', file],
+    ready: /listening on 127\.0\.0\.1:(\d+)/,
+    env: { OTEL_TRACES_EXPORTER: 'none' },
+  })
+}
+
+/** Plain files below `folder`/data by sendfile(2): about what the machine can do. */
+export async function startNginx(folder: string): Promise<ServerProcess> {
+  const port = await freePort()
+  const place = join(folder, 'nginx')
+  await mkdir(place)
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place}/${name};`)
+  const lines = [
+    ...(process.getuid?.() === 0 ? ['user root;'] : []),
+    'daemon off; worker_processes 1;',
+    `pid ${place}/pid; error_log ${place}/error.log notice;`,
+    'events { worker_connections 512; }',
+    `http { sendfile on; tcp_nopush on; keepalive_requests 1000000; access_log ${place}/access.log; ${temporary.join(' ')}`,
+    `server { listen 127.0.0.1:${port}; root ${join(folder, 'data')}; } }`,
+  ]
+  await writeFile(join(place, 'nginx.conf'), lines.join('\n'))
+  const args = ['-c', join(place, 'nginx.conf'), '-e', 'stderr', '-g', 'error_log stderr notice;']
+  const server = await startServerProcess({
+    folder,
+    name: 'nginx',
+    command: programPath('nginx'),
+    args,
+    ready: /start worker process (\d+)/,
+  })
+  return { ...server, port }
+}
