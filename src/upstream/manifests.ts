@@ -81,7 +81,8 @@ function mediaTypeOf(bytes: Uint8Array, answer: Answer): string {
   const contentType = answer.header('content-type') ?? ''
   const essence = essenceOf(contentType)
   try {
-    const parsed = parseManifest(bytes, essence)
+    // Judged by its shape alone: an error document may be labelled as the manifest that was asked for.
+    const parsed = parseManifest(bytes, undefined)
     return isManifestType(essence) ? contentType : parsed.mediaType
   } catch (error) {
     throw answer.broken(`it is no manifest (Content-Type ${JSON.stringify(contentType.slice(0, 100))})`, error)

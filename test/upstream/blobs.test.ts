@@ -1,0 +1,314 @@
+// Blobs from the upstream: redirects to CDNs, sizes without a download, ranges, and transfers that break.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import type { UpstreamFailureKind } from '../../src/content.ts'
+import { type Fault, type Hub, type HubOptions, startHub } from '../support/hub/hub.ts'
+import { memoryBlob, seededBytes } from '../support/images.ts'
+import { bytesOf, digestFrom, failureOf, remoteFor, repositoryOf, scriptedServer } from './remote.ts'
+
+const bytes = Buffer.from(seededBytes('blobs', 300_000))
+const blob = memoryBlob(bytes)
+const digest = digestFrom(blob.digest)
+const empty = memoryBlob(Buffer.alloc(0))
+const missing = digestFrom(`sha256:${'0'.repeat(64)}`)
+const alpine = repositoryOf('alpine')
+const { signal } = new AbortController()
+
+async function hubWithBlob(options: HubOptions = {}): Promise<Hub> {
+  const hub = await startHub(options)
+  hub.addBlob('alpine', blob)
+  hub.addBlob('alpine', empty)
+  return hub
+}
+
+async function transferOf(remote: ReturnType<typeof remoteFor>, range?: { start: number; end?: number }) {
+  const transfer = await remote.content.openBlob(alpine, digest, range, signal)
+  assert.ok(transfer !== undefined)
+  return transfer
+}
+
+describe('a blob', () => {
+  for (const redirect of [307, 302, 301, 'none'] as const) {
+    it(`comes whole (redirect: ${redirect})`, async () => {
+      await using hub = await hubWithBlob({ redirect })
+      await using remote = remoteFor(hub.url)
+      const transfer = await transferOf(remote)
+      assert.deepEqual([transfer.size, transfer.start], [bytes.length, 0])
+      assert.deepEqual(await bytesOf(transfer.body), bytes)
+      assert.ok(hub.ledger.every((entry) => entry.headers['accept-encoding'] === 'identity'))
+    })
+  }
+
+  it('uses each signed address once', async () => {
+    await using hub = await hubWithBlob({ signatureUses: 1 })
+    await using remote = remoteFor(hub.url)
+    for (let n = 0; n < 4; n += 1) await bytesOf((await transferOf(remote)).body)
+    assert.equal(hub.count({ kind: 'blob', status: 307 }), 4)
+    assert.equal(hub.count({ kind: 'cdn', status: 200 }), 4)
+  })
+
+  it('of no bytes comes, too', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    const transfer = await remote.content.openBlob(alpine, digestFrom(empty.digest), undefined, signal)
+    assert.equal(transfer?.size, 0)
+    assert.equal((await bytesOf(transfer?.body ?? [])).length, 0)
+  })
+
+  it('that is not there is undefined', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    assert.equal(await remote.content.openBlob(alpine, missing, undefined, signal), undefined)
+    assert.equal(await remote.content.describeBlob(alpine, missing, signal), undefined)
+  })
+
+  for (const range of [
+    { start: 1000 },
+    { start: 299_999 },
+    { start: 10, end: 19 },
+    { start: 0, end: 0 },
+    { start: 299_000, end: 400_000 },
+  ]) {
+    it(`comes from ${range.start} to ${range.end ?? 'its end'}`, async () => {
+      await using hub = await hubWithBlob()
+      await using remote = remoteFor(hub.url)
+      const transfer = await transferOf(remote, range)
+      assert.deepEqual([transfer.size, transfer.start], [bytes.length, range.start])
+      assert.deepEqual(await bytesOf(transfer.body), bytes.subarray(range.start, (range.end ?? bytes.length) + 1))
+      assert.equal(hub.count({ kind: 'cdn', status: 206 }), 1)
+    })
+  }
+
+  it('from an upstream that ignores ranges begins at 0', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'cdn' }, ignoreRange: true }])
+    const transfer = await transferOf(remote, { start: 1000 })
+    assert.deepEqual([transfer.size, transfer.start], [bytes.length, 0])
+    assert.deepEqual(await bytesOf(transfer.body), bytes)
+  })
+
+  it('without a length has no known size', async () => {
+    await using hub = await hubWithBlob({ redirect: 'none' })
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'blob' }, after: 1, noContentLength: true }])
+    const transfer = await transferOf(remote)
+    assert.equal(transfer.size, undefined)
+    assert.deepEqual(await bytesOf(transfer.body), bytes)
+  })
+
+  it('that a middlebox compresses unasked is decoded as it streams', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'cdn' }, body: gzipSync(bytes), headers: { 'Content-Encoding': 'gzip' } }])
+    const transfer = await transferOf(remote)
+    assert.equal(transfer.size, undefined)
+    assert.deepEqual(await bytesOf(transfer.body), bytes)
+    hub.script([{ on: { kind: 'cdn' }, headers: { 'Content-Encoding': 'gzip' } }])
+    await failureOf(bytesOf((await transferOf(remote)).body), 'broken')
+    hub.script([{ on: { kind: 'cdn' }, headers: { 'Content-Encoding': 'compress' } }])
+    await failureOf(transferOf(remote), 'broken')
+    hub.script([{ on: { kind: 'cdn' }, headers: { 'Content-Encoding': 'gzip' } }])
+    await failureOf(transferOf(remote, { start: 5 }), 'broken')
+  })
+})
+
+describe('the size of a blob', () => {
+  it('is told by HEAD of the registry; the CDN is not asked', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    assert.equal((await remote.content.describeBlob(alpine, digest, signal))?.descriptor.size, bytes.length)
+    assert.equal(hub.count({ kind: 'cdn' }), 0)
+  })
+
+  const detours: readonly [string, HubOptions, Fault][] = [
+    ['HEAD is redirected', { blobHead: 307 }, {}],
+    ['HEAD is refused', {}, { status: 405 }],
+    ['HEAD has no length', {}, { noContentLength: true }],
+  ]
+  for (const [name, options, fault] of detours) {
+    it(`is learnt from one byte where ${name}, without a HEAD to the CDN`, async () => {
+      await using hub = await hubWithBlob(options)
+      await using remote = remoteFor(hub.url)
+      await remote.content.describeBlob(alpine, missing, signal)
+      hub.clearLedger()
+      if (Object.keys(fault).length > 0) hub.script([{ on: { kind: 'blob', method: 'HEAD' }, ...fault }])
+      const description = await remote.content.describeBlob(alpine, digest, signal)
+      assert.deepEqual(description?.descriptor, { mediaType: 'application/octet-stream', digest, size: bytes.length })
+      assert.equal(hub.count({ kind: 'cdn', method: 'HEAD' }), 0)
+      assert.equal(hub.bytesSent({ kind: 'cdn' }), 1)
+    })
+  }
+
+  it('is 0 for an empty blob that is asked for its first byte', async () => {
+    await using hub = await hubWithBlob({ blobHead: 307 })
+    await using remote = remoteFor(hub.url)
+    assert.equal((await remote.content.describeBlob(alpine, digestFrom(empty.digest), signal))?.descriptor.size, 0)
+  })
+
+  it('that ranges can not tell comes from Content-Length, without the body', async () => {
+    await using hub = await hubWithBlob({ blobHead: 307 })
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'cdn' }, ignoreRange: true }])
+    assert.equal((await remote.content.describeBlob(alpine, digest, signal))?.descriptor.size, bytes.length)
+  })
+
+  for (const [status, kind] of [
+    [500, 'unavailable'],
+    [429, 'rate-limited'],
+  ] as const) {
+    it(`is ${kind} when HEAD says ${status}`, async () => {
+      await using hub = await hubWithBlob()
+      await using remote = remoteFor(hub.url)
+      hub.script([{ on: { kind: 'blob' }, after: 1, status }])
+      await failureOf(remote.content.describeBlob(alpine, digest, signal), kind)
+    })
+  }
+})
+
+describe('a CDN in trouble', () => {
+  it('with an expired signature makes us ask the registry again, once', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'cdn' }, status: 403 }])
+    assert.deepEqual(await bytesOf((await transferOf(remote)).body), bytes)
+    assert.equal(hub.count({ kind: 'blob', status: 307 }), 2)
+    hub.script([{ on: { kind: 'cdn' }, status: 403, times: Number.POSITIVE_INFINITY }])
+    await failureOf(transferOf(remote), 'denied')
+    assert.equal(hub.count({ kind: 'blob', status: 307 }), 4)
+  })
+
+  it('that is down makes us ask the registry again, once', async () => {
+    await using hub = await hubWithBlob({ cdn: 'cdn-a' })
+    await using remote = remoteFor(hub.url)
+    await hub.down('cdn-a')
+    await failureOf(transferOf(remote), 'unreachable')
+    assert.equal(hub.count({ kind: 'blob', status: 307 }), 2)
+  })
+
+  it('that answers 503 is unavailable, 429 rate-limited', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    hub.script([
+      { on: { kind: 'cdn' }, status: 503 },
+      { on: { kind: 'cdn' }, status: 429, retryAfterSeconds: 5 },
+    ])
+    await failureOf(transferOf(remote), 'unavailable')
+    assert.equal((await failureOf(transferOf(remote), 'rate-limited')).retryAfterSeconds, 5)
+  })
+
+  it('beyond the end is broken, not missing', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    await failureOf(transferOf(remote, { start: bytes.length }), 'broken')
+  })
+
+  it('with another range than asked for is broken', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'cdn' }, wrongContentRange: true }])
+    await failureOf(transferOf(remote, { start: 10, end: 20 }), 'broken')
+    hub.script([{ on: { kind: 'cdn' }, headers: { 'Content-Range': undefined } }])
+    await failureOf(transferOf(remote, { start: 10, end: 20 }), 'broken')
+  })
+
+  const endings: readonly [string, Fault, UpstreamFailureKind][] = [
+    ['is cut', { cutAfterBytes: 100_000 }, 'unreachable'],
+    ['is reset', { resetAfterBytes: 100_000 }, 'unreachable'],
+    ['is cut right after the headers', { cutAfterBytes: 0 }, 'unreachable'],
+    ['stalls', { stallAfterBytes: 100_000 }, 'timeout'],
+  ]
+  for (const [name, fault, kind] of endings) {
+    it(`whose transfer ${name} is ${kind}, after the bytes that came`, async () => {
+      await using hub = await hubWithBlob()
+      await using remote = remoteFor(hub.url, { bodyIdleTimeoutMs: 300 })
+      hub.script([{ on: { kind: 'cdn' }, ...fault }])
+      const transfer = await transferOf(remote)
+      const received: Buffer[] = []
+      const reading = (async () => {
+        for await (const chunk of transfer.body) received.push(Buffer.from(chunk))
+      })()
+      await failureOf(reading, kind)
+      const got = Buffer.concat(received)
+      assert.ok(got.length <= 100_000)
+      assert.deepEqual(got, bytes.subarray(0, got.length))
+    })
+  }
+
+  it('that sends at every moment, but slowly, is not timed out', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url, { bodyIdleTimeoutMs: 500 })
+    hub.script([{ on: { kind: 'cdn' }, bytesPerSecond: 250_000 }])
+    assert.deepEqual(await bytesOf((await transferOf(remote)).body), bytes)
+  })
+})
+
+describe('a transfer', () => {
+  for (const [name, leave] of [
+    ['before its first byte', async (body: AsyncIterator<Uint8Array>) => void (await body.return?.())],
+    [
+      'after its first chunk',
+      async (body: AsyncIterator<Uint8Array>) => {
+        await body.next()
+        await body.return?.()
+      },
+    ],
+  ] as const) {
+    it(`that is left ${name} frees its connection`, async () => {
+      await using hub = await hubWithBlob({ cdn: 'cdn-a', bytesPerSecond: 100_000 })
+      await using remote = remoteFor(hub.url)
+      await leave((await transferOf(remote)).body[Symbol.asyncIterator]())
+      await hub.seen({ kind: 'cdn', done: true })
+      assert.equal(hub.find({ kind: 'cdn' })[0]?.cut, 'client')
+    })
+  }
+
+  it('ends with its signal, and with the reason of it', async () => {
+    await using hub = await hubWithBlob()
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'cdn' }, stallAfterBytes: 10 }])
+    const leaver = new AbortController()
+    const transfer = await remote.content.openBlob(alpine, digest, undefined, leaver.signal)
+    const body = transfer?.body[Symbol.asyncIterator]()
+    await body?.next()
+    const next = body?.next()
+    leaver.abort(new Error('enough'))
+    await assert.rejects(async () => next, /enough/)
+    await hub.seen({ kind: 'cdn', done: true })
+  })
+
+  it('of whole connections is used again for the next', async () => {
+    await using hub = await hubWithBlob({ cdn: 'cdn-a' })
+    await using remote = remoteFor(hub.url)
+    for (let n = 0; n < 5; n += 1) await bytesOf((await transferOf(remote)).body)
+    assert.deepEqual(new Set(hub.find({ kind: 'cdn' }).map((entry) => entry.connection)).size, 1)
+    assert.equal(hub.connections('registry').most, 1)
+  })
+})
+
+describe('redirects', () => {
+  it('of more than five hops are broken', async () => {
+    await using server = await scriptedServer((_, response) => response.writeHead(307, { location: '/again' }).end())
+    await using remote = remoteFor(server.url)
+    await failureOf(transferOf(remote), 'broken')
+    assert.equal(server.requests.length, 6)
+  })
+
+  it('may be relative, and keep Authorization within the origin', async () => {
+    await using server = await scriptedServer((request, response) => {
+      if (request.headers.authorization === undefined) return response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end()
+      if (request.url?.includes('/blobs/') === true) return response.writeHead(307, { location: '../data?x=1' }).end()
+      return response.end(bytes)
+    })
+    await using remote = remoteFor(server.url, { username: 'u', password: 'p' })
+    assert.deepEqual(await bytesOf((await transferOf(remote)).body), bytes)
+    assert.equal(server.requests.at(-1)?.url, '/v2/library/alpine/data?x=1')
+  })
+
+  it('without a Location are broken', async () => {
+    await using server = await scriptedServer((_, response) => response.writeHead(307).end())
+    await using remote = remoteFor(server.url)
+    await failureOf(transferOf(remote), 'broken')
+  })
+})
