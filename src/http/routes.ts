@@ -1,6 +1,6 @@
 // The whole API as one table. Patterns match the raw path; what they capture is decoded and parsed by the handlers, so an encoded
 // `..` or `/` is never part of a match.
-import Router from '@koa/router'
+import { Router } from '@koa/router'
 import type { Middleware } from 'koa'
 import type { Catalog, ContentSource } from '../content.ts'
 import { answerRoot, answerVersion, redirectToVersion } from './handlers/base.ts'

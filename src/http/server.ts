@@ -1,5 +1,5 @@
 // Listening and stopping. A stop lets running answers finish within a deadline; connections without one are closed at once.
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { unlink } from 'node:fs/promises'
 import { once } from 'node:events'
@@ -21,7 +21,8 @@ const refusalLingerMs = 2000
 export type ListenTarget = { readonly host?: string | undefined; readonly port: number } | { readonly path: string }
 
 export interface ServerOptions {
-  readonly handle: RequestListener
+  /** A Koa application's callback; never rejects. */
+  readonly handle: (req: IncomingMessage, res: ServerResponse) => Promise<unknown>
   readonly requests: LiveRequests
   readonly log: Log
   readonly listen: ListenTarget
@@ -47,7 +48,7 @@ export async function openServer(options: ServerOptions): Promise<OpenServer> {
       requestTimeout: requestTimeoutMs,
       noDelay: true,
     },
-    options.handle,
+    (req, res) => void options.handle(req, res),
   )
   server.on('clientError', refuse)
   const sockets = new Set<Socket>()

@@ -8,7 +8,9 @@ const digest = `sha256:${'ab'.repeat(32)}`
 const secrets = ['registry-1.docker.io', '/var/lib', 'token']
 
 function failing(error: Error) {
-  const fail = () => Promise.reject(error)
+  const fail = async () => {
+    throw error
+  }
   return contentOf({ findManifest: fail, describeManifest: fail, findBlob: fail, describeBlob: fail, listTags: fail, listReferrers: fail })
 }
 
@@ -62,7 +64,7 @@ describe('other errors', () => {
     const answer = await ask(serving.port, paths[0] ?? '', { headers: { 'x-request-id': 'from-proxy-1' } })
     assert.equal(answer.status, 500)
     assert.equal(answer.body.toString(), '{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}\n')
-    const [line] = serving.log.filter(({ level }) => level === 'error')
+    const line = serving.log.find(({ level }) => level === 'error')
     assert.equal(line?.fields['request'], 'from-proxy-1')
     assert.match(String(line?.fields['error']), /ENOENT/)
   })
@@ -80,7 +82,9 @@ describe('other errors', () => {
   })
 
   it('something thrown that is no error is 500 as well', async () => {
-    const fail = () => Promise.reject('just text' as unknown as Error)
+    const fail = async () => {
+      throw 'just text'
+    }
     await using serving = await serve({ content: contentOf({ findManifest: fail }) })
     assert.equal((await ask(serving.port, paths[0] ?? '')).status, 500)
   })
