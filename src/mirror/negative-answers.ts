@@ -1,0 +1,109 @@
+// What upstream has just said it does not have, or does not give us, is not asked again for a few seconds. Trouble is never remembered.
+import { LRUCache } from 'lru-cache'
+import {
+  type BlobDescription,
+  type BlobTransfer,
+  type Manifest,
+  type ManifestDescription,
+  type Referrers,
+  type TransferRange,
+  type TransferSource,
+  UpstreamFailure,
+} from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
+import type { Page, PageOf } from '../oci/pagination.ts'
+
+const mostAnswers = 50_000
+
+interface Negative {
+  readonly until: number
+  /** `undefined`: there is none. */
+  readonly refusal: UpstreamFailure | undefined
+}
+
+export interface NegativeAnswersOptions {
+  readonly source: TransferSource
+  /** 0: nothing is remembered. */
+  readonly ttlMs: number
+  readonly clock: Clock
+}
+
+/** A refusal is of a whole repository (of a blob, it may be a CDN's: then of that blob); an absence, of one thing in it. Another answer clears both. */
+export class NegativeAnswers implements TransferSource {
+  readonly #options: NegativeAnswersOptions
+  readonly #negatives = new LRUCache<string, Negative>({ max: mostAnswers })
+
+  constructor(options: NegativeAnswersOptions) {
+    this.#options = options
+  }
+
+  describeManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<ManifestDescription | undefined> {
+    return this.#ask(repository, `manifest ${reference}`, (source) => source.describeManifest(repository, reference, signal))
+  }
+
+  findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
+    return this.#ask(repository, `manifest ${reference}`, (source) => source.findManifest(repository, reference, signal))
+  }
+
+  describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
+    return this.#ask(repository, `blob ${digest}`, (source) => source.describeBlob(repository, digest, signal), `blob ${digest}`)
+  }
+
+  openBlob(
+    repository: RepositoryName,
+    digest: Digest,
+    range: TransferRange | undefined,
+    signal: AbortSignal,
+  ): Promise<BlobTransfer | undefined> {
+    return this.#ask(repository, `blob ${digest}`, (source) => source.openBlob(repository, digest, range, signal), `blob ${digest}`)
+  }
+
+  listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
+    return this.#ask(repository, 'tags', (source) => source.listTags(repository, page, signal))
+  }
+
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    artifactType: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Referrers | undefined> {
+    const what = `referrers ${subject} ${artifactType ?? ''}`
+    return this.#ask(repository, what, (source) => source.listReferrers(repository, subject, artifactType, signal))
+  }
+
+  async #ask<T>(
+    repository: RepositoryName,
+    what: string,
+    ask: (source: TransferSource) => Promise<T | undefined>,
+    refusable = '',
+  ): Promise<T | undefined> {
+    const key = `${repository} ${what}`
+    const whole = `${repository} ${refusable}`
+    const known = this.#recall(`${repository} `) ?? this.#recall(whole) ?? this.#recall(key)
+    if (known?.refusal !== undefined) throw known.refusal
+    if (known !== undefined) return undefined
+    try {
+      const answer = await ask(this.#options.source)
+      this.#negatives.delete(whole)
+      if (answer === undefined) this.#remember(key, undefined)
+      else this.#negatives.delete(key)
+      return answer
+    } catch (error) {
+      if (error instanceof UpstreamFailure && error.kind === 'denied') this.#remember(whole, error)
+      throw error
+    }
+  }
+
+  #recall(key: string): Negative | undefined {
+    const known = this.#negatives.get(key)
+    return known !== undefined && known.until > this.#options.clock.now() ? known : undefined
+  }
+
+  #remember(key: string, refusal: UpstreamFailure | undefined): void {
+    const { ttlMs, clock } = this.#options
+    if (ttlMs > 0) this.#negatives.set(key, { until: clock.now() + ttlMs, refusal })
+  }
+}

@@ -1,0 +1,49 @@
+// How many pulls upstream still grants us, and for how long it wants to be left alone: learnt from headers and 429s only.
+import type { UpstreamFailure } from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { RateLimit } from './rate-limits.ts'
+
+/** The pause after a 429 that names none, doubled by each further one up to the window's length. */
+const firstPauseMs = 60_000
+const longestPauseMs = 3_600_000
+
+export class QuotaState {
+  readonly #clock: Clock
+  #last: RateLimit | undefined
+  #pausedUntil = 0
+  #pauseMs = firstPauseMs
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** What the last answer said; `undefined` when it spoke of no limit, or its window is over. */
+  get rateLimit(): RateLimit | undefined {
+    const last = this.#last
+    if (last?.windowSeconds === undefined) return last
+    return last.seenAt + last.windowSeconds * 1000 > this.#clock.now() ? last : undefined
+  }
+
+  /** Milliseconds since 1970; in the past when there is no pause. */
+  get pausedUntil(): number {
+    return this.#pausedUntil
+  }
+
+  /** An answer of the registry that was no 429. `limit`: what its headers say; answers without them say nothing about the account. */
+  saw(limit: RateLimit | undefined): void {
+    if (limit === undefined) return
+    this.#last = limit
+    if (limit.remaining > 0) this.#pauseMs = firstPauseMs
+  }
+
+  /** A 429: nothing that can wait is asked before the pause is over. */
+  limited(failure: UpstreamFailure, limit: RateLimit | undefined): void {
+    if (limit !== undefined) this.#last = limit
+    const now = this.#clock.now()
+    if (this.#pausedUntil > now) return
+    const windowMs = (this.#last?.windowSeconds ?? longestPauseMs / 1000) * 1000
+    const own = Math.min(this.#pauseMs, windowMs, longestPauseMs)
+    this.#pausedUntil = now + (failure.retryAfterSeconds === undefined ? own : failure.retryAfterSeconds * 1000)
+    this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
+  }
+}
