@@ -7,4 +7,3 @@ export interface Descriptor {
   /** Bytes. */
   readonly size: number
 }
-

@@ -22,14 +22,16 @@ export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
 export function createLog(options: LogOptions): Log {
   const destination = options.destination ?? process.stderr
-  const target: DestinationStream = options.formatter === 'text' ? { write: (line) => destination.write(textOf(line)) } : { write: (line) => destination.write(line) }
+  const target: DestinationStream =
+    options.formatter === 'text' ? { write: (line) => destination.write(textOf(line)) } : { write: (line) => destination.write(line) }
   return pino(
     {
       level: options.level,
       base: { ...options.fields },
       messageKey: options.formatter === 'logstash' ? 'message' : 'msg',
       errorKey: 'error',
-      timestamp: options.formatter === 'logstash' ? () => `,"@version":"1","@timestamp":"${new Date().toISOString()}"` : stdTimeFunctions.isoTime,
+      timestamp:
+        options.formatter === 'logstash' ? () => `,"@version":"1","@timestamp":"${new Date().toISOString()}"` : stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: errorText },
     },
