@@ -4,8 +4,9 @@ import { it } from 'node:test'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { MemoryDescriptorCache } from '../../src/store/descriptors/memory.ts'
 import type { StorageDriver } from '../../src/store/driver.ts'
+import { MemoryDriver } from '../../src/store/drivers/memory.ts'
 import * as layout from '../../src/store/layout.ts'
-import { busybox, contentOver, latest, manifestNamed, nginx, openStore, putBlob, putImage } from './example-content.ts'
+import { busybox, contentOver, latest, manifestNamed, manifestWith, nginx, openStore, putBlob, putImage } from './example-content.ts'
 import { type WatchedDriver, watchedDriver } from './watched-driver.ts'
 
 function handClock(): Clock & { time: number } {
@@ -105,15 +106,62 @@ it('a crowd that asks for a manifest makes one look at the disk', async () => {
   assert.equal(calls.length, 1)
 })
 
-it('a look that began before a put does not hide what was put', async () => {
-  await using store = await openStore('filesystem')
+/** Holds back what the first read of a path found, until it is let go. */
+class HoldingDriver extends MemoryDriver {
+  readonly #letGo = Promise.withResolvers<void>()
+  #held: string | undefined
+
+  constructor(held: string) {
+    super({ clock: systemClock })
+    this.#held = held
+  }
+
+  letGo(): void {
+    this.#letGo.resolve()
+  }
+
+  override async read(path: string): Promise<Uint8Array | undefined> {
+    const found = await super.read(path)
+    if (path === this.#held) {
+      this.#held = undefined
+      await this.#letGo.promise
+    }
+    return found
+  }
+}
+
+it('a look that began before a put neither hides nor forgets what was put', async () => {
   const manifest = manifestNamed('a')
   const { digest } = manifest.descriptor
-  const early = store.content.findManifest(busybox, digest)
-  await store.content.putManifest(busybox, manifest)
-  assert.equal((await store.content.findManifest(busybox, digest))?.descriptor.digest, digest)
-  await early
-  assert.equal((await store.content.findManifest(busybox, digest))?.descriptor.digest, digest)
+  const holding = new HoldingDriver(layout.revisionLinkPath(busybox, digest))
+  const { content, calls } = await watchedContent(holding)
+  const early = content.findManifest(busybox, digest)
+  await content.putManifest(busybox, manifest)
+  assert.equal((await content.findManifest(busybox, digest))?.descriptor.digest, digest)
+  holding.letGo()
+  assert.equal(await early, undefined)
+  calls.length = 0
+  assert.equal((await content.findManifest(busybox, digest))?.descriptor.digest, digest)
+  assert.deepEqual(calls, [])
+})
+
+it('a link that another process emptied is noticed after a second at most', async () => {
+  await using store = await openStore('inmemory')
+  const { descriptor } = await putImage(store.content, busybox, 'latest')
+  const { content, clock } = await watchedContent(store.driver)
+  await content.findManifest(busybox, descriptor.digest)
+  await store.driver.write(layout.revisionLinkPath(busybox, descriptor.digest), new Uint8Array())
+  clock.time += 1000
+  assert.equal(await content.findManifest(busybox, descriptor.digest), undefined)
+})
+
+it('what is too large for a manifest is not read into memory', async () => {
+  await using store = await openStore('inmemory')
+  const { descriptor, bytes } = manifestWith({ layers: [], annotations: { padding: 'x'.repeat(4 * 1024 * 1024) } })
+  await contentOver(store.driver).putManifest(busybox, { descriptor, bytes })
+  const { content, calls } = await watchedContent(store.driver)
+  assert.ok((await content.findManifest(busybox, descriptor.digest)) === undefined)
+  assert.ok(!calls.includes(`read ${layout.blobDataPath(descriptor.digest)}`))
 })
 
 it('memory is for one repository: another one that lacks the manifest does not get it', async () => {
