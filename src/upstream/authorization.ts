@@ -57,8 +57,8 @@ export class Authorization {
   async find(scope: string, signal: AbortSignal): Promise<Grant | undefined> {
     const learnt = this.#learnt
     if (learnt === undefined) return undefined
-    if (learnt.scheme === 'basic') return await this.#basic(signal)
-    return await this.#bearer({ realm: learnt.realm, service: learnt.service, scope: this.#scopes.get(scope) ?? scope }, signal)
+    if (learnt.scheme === 'basic') return this.#basic(signal)
+    return this.#bearer({ realm: learnt.realm, service: learnt.service, scope: this.#scopes.get(scope) ?? scope }, signal)
   }
 
   /** After a 401. `undefined`: there is nothing better to try, so the 401 stands. */
@@ -67,14 +67,14 @@ export class Authorization {
     if (challenge === undefined) return undefined
     if (challenge.scheme === 'basic') {
       this.#learnt = { scheme: 'basic' }
-      return await this.#renewBasic(refused, signal)
+      return this.#renewBasic(refused, signal)
     }
     const { realm = '', service, scope: asked } = challenge.parameters
     this.#learnt = { scheme: 'bearer', realm, service }
     if (asked !== undefined && asked !== '' && asked !== scope) this.#scopes.set(scope, asked, scopeHoldsMs)
     const wanted: TokenScope = { realm, service, scope: this.#scopes.get(scope) ?? scope }
     if (!this.#isWorthRenewing(wanted, challenge, refused)) return undefined
-    return await this.#bearer(wanted, signal)
+    return this.#bearer(wanted, signal)
   }
 
   /**
@@ -104,7 +104,7 @@ export class Authorization {
   async #renewBasic(refused: Refused, signal: AbortSignal): Promise<Grant | undefined> {
     const { credentials, refusalMs, registry, log } = this.#options
     const used = refused.grant?.basedOn
-    if (used?.scheme !== 'basic') return refused.renewed ? undefined : await this.#basic(signal)
+    if (used?.scheme !== 'basic') return refused.renewed ? undefined : this.#basic(signal)
     if (this.#hopeless.get(used.identity) === undefined) {
       log.error({ upstream: registry.host }, 'the upstream refused the credentials')
     }

@@ -80,13 +80,13 @@ async function askForBytes(
   signal: AbortSignal,
 ): Promise<Answer> {
   const headers = range === undefined ? {} : { range: `bytes=${range.start}-${range.end ?? ''}` }
-  return await session.ask({ method: 'GET', repository, path: `blobs/${digest}`, headers }, signal)
+  return session.ask({ method: 'GET', repository, path: `blobs/${digest}`, headers }, signal)
 }
 
 function wholeTransfer(answer: Answer, signal: AbortSignal): BlobTransfer {
   // The length of encoded bytes says nothing of the blob.
   const size = answer.encoding === undefined ? answer.length : undefined
-  return { size, start: 0, body: new TransferBody(answer, size, signal) }
+  return transferOf(size, 0, new TransferBody(answer, size, signal))
 }
 
 function partialTransfer(answer: Answer, asked: TransferRange, signal: AbortSignal): BlobTransfer {
@@ -97,7 +97,11 @@ function partialTransfer(answer: Answer, asked: TransferRange, signal: AbortSign
       `it answered another range (${String(answer.header('content-range')).slice(0, 100)}) than ${asked.start}-${asked.end ?? ''}`,
     )
   }
-  return { size: got.size, start: got.start, body: new TransferBody(answer, got.end - got.start + 1, signal) }
+  return transferOf(got.size, got.start, new TransferBody(answer, got.end - got.start + 1, signal))
+}
+
+function transferOf(size: number | undefined, start: number, body: TransferBody): BlobTransfer {
+  return { size, start, body, close: () => body.close() }
 }
 
 /** An end before the one that was asked for is right only at the end of the blob. */
@@ -146,13 +150,17 @@ class TransferBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
-    this.#free()
+    this.close()
     return { done: true, value: undefined }
+  }
+
+  close(): void {
+    this.#stream.destroy()
   }
 
   #ended(): IteratorResult<Uint8Array, undefined> {
     const { doing } = this.#answer
-    this.#free()
+    this.close()
     if (this.#expected !== undefined && this.#received < this.#expected) {
       throw new UpstreamFailure('unreachable', `${doing}: it ended after ${this.#received} of ${this.#expected} bytes`)
     }
@@ -160,13 +168,9 @@ class TransferBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   #failed(error: unknown): unknown {
-    this.#free()
+    this.close()
     if (this.#signal.aborted) return this.#signal.reason
     if (codeOf(error)?.startsWith('Z_') === true) return this.#answer.broken('its content coding is wrong', error)
     return failureOfError(error, this.#answer.doing)
-  }
-
-  #free(): void {
-    this.#stream.destroy()
   }
 }

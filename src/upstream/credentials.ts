@@ -67,6 +67,7 @@ export function helperCredentials(options: HelperOptions, clock: Clock, log: Log
     find(host, signal) {
       const known = remembered.get(host)
       if (known !== undefined) return Promise.resolve(known.credentials)
+      if (signal.aborted) return Promise.reject(signal.reason)
       return waitFor(
         running.run(host, () => ask(host)),
         signal,

@@ -35,7 +35,7 @@ function parseTagList(bytes: Uint8Array, answer: Answer): Tag[] {
   const body = parseJsonObject(bytes)
   const tags = body?.['tags'] ?? []
   if (body === undefined || !Array.isArray(tags)) throw answer.broken('it is no list of tags')
-  const names = tags.filter((tag: unknown) => typeof tag === 'string' && isTag(tag)) as Tag[]
+  const names = tags.filter((tag: unknown): tag is Tag => typeof tag === 'string' && isTag(tag))
   return [...new Set(names)].sort()
 }
 

@@ -10,6 +10,7 @@ import { ShortMemory } from './short-memory.ts'
 
 const provenance: Provenance = { verdict: 'miss' }
 const refusalOfHeadHoldsMs = 10 * 60_000
+const anyRepository = ''
 const refusalsOfHead = new Set([400, 405, 501])
 
 export class Manifests {
@@ -27,14 +28,20 @@ export class Manifests {
     reference: Reference,
     signal: AbortSignal,
   ): Promise<ManifestDescription | Manifest | undefined> {
-    if (this.#headRefused.get('') === true) return await this.find(repository, reference, signal)
+    if (this.#headRefused.get(anyRepository) === true || this.#headRefused.get(repository) === true)
+      return this.find(repository, reference, signal)
     const answer = await this.#session.ask(questionOf('HEAD', repository, reference), signal)
     answer.discard()
     const { status } = answer
     if (status === 404) return undefined
     if (status === 429 || (status >= 500 && status !== 501)) throw answer.failure(this.#session.clock.now())
-    if (refusalsOfHead.has(status)) this.#headRefused.set('', true, refusalOfHeadHoldsMs)
-    return describedBy(answer, reference) ?? (await this.find(repository, reference, signal))
+    if (refusalsOfHead.has(status)) this.#headRefused.set(anyRepository, true, refusalOfHeadHoldsMs)
+    const described = describedBy(answer, reference)
+    if (described !== undefined) return described
+    const found = await this.find(repository, reference, signal)
+    // What HEAD was denied and GET was not is no question of rights.
+    if (status === 401 || status === 403) this.#headRefused.set(repository, true, refusalOfHeadHoldsMs)
+    return found
   }
 
   async find(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
@@ -56,13 +63,17 @@ function questionOf(method: 'GET' | 'HEAD', repository: RepositoryName, referenc
 
 /** What a HEAD tells; `undefined` when it is not enough to answer a client with. */
 function describedBy(answer: Answer, reference: Reference): ManifestDescription | undefined {
-  const { status, length: size, encoding } = answer
   const mediaType = answer.header('content-type') ?? ''
+  const { length: size = 0 } = answer
   const digest = answer.header('docker-content-digest')?.trim() ?? ''
-  if (status !== 200 || encoding !== undefined || !isDigest(digest) || !isManifestType(essenceOf(mediaType))) return undefined
-  if (size === undefined || size === 0 || size > maxManifestBytes) return undefined
-  if (isDigestReference(reference) && digest !== reference) return undefined
+  if (answer.status !== 200 || !isPlausibleLength(answer) || !isManifestType(essenceOf(mediaType))) return undefined
+  if (!isDigest(digest) || (isDigestReference(reference) && digest !== reference)) return undefined
   return { descriptor: { mediaType, digest, size }, provenance }
+}
+
+/** An encoded length is not the manifest's; 0 is what registries say that do not know. */
+function isPlausibleLength({ length = 0, encoding }: Answer): boolean {
+  return encoding === undefined && length > 0 && length <= maxManifestBytes
 }
 
 /** The digest that was asked for or told, if the bytes have it. Throws UpstreamFailure 'broken'. */

@@ -11,7 +11,7 @@ export function isRedirect(status: number): boolean {
 
 /** The absolute target. Throws UpstreamFailure 'broken' for a Location that is missing, no URL, or not HTTP. */
 export function redirectTarget(from: URL, location: string | undefined): URL {
-  const target = location === undefined || location === '' ? null : URL.parse(location, from)
+  const target = location === undefined || location === '' ? null : URL.parse(location, from.href)
   if (target !== null && (target.protocol === 'https:' || target.protocol === 'http:')) return target
   throw new UpstreamFailure('broken', `${printableUrl(from)}: redirected without a usable Location`)
 }

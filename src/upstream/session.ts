@@ -63,7 +63,7 @@ export class Session {
       if (!(error instanceof UpstreamFailure && isConnectTrouble(error))) throw error
     }
     const second = await this.#askRegistry(question, signal)
-    return isRedirect(second.answer.status) ? await this.#follow(second, signal) : second.answer
+    return isRedirect(second.answer.status) ? this.#follow(second, signal) : second.answer
   }
 
   async #follow(start: Asked, signal: AbortSignal): Promise<Answer> {
@@ -72,7 +72,7 @@ export class Session {
       answer.discard()
       if (hops === maxRedirects) throw answer.broken('too many redirects')
       const url = redirectTarget(ask.url, answer.header('location'))
-      ask = { ...ask, url, headers: headersFor(url, ask.url, ask.headers) }
+      ask = { method: ask.method, url, headers: headersFor(url, ask.url, ask.headers) }
       answer = await this.#options.transport.ask(ask, signal)
     }
     return answer

@@ -21,6 +21,8 @@ const marginMs = 30_000
 /** A 429 that does not say how long to wait. */
 const defaultPauseMs = 5_000
 const longestPauseMs = 60_000
+/** A registry that names ever new token servers does not fill the log or the memory. */
+const maxSaid = 100
 
 export interface TokenScope {
   readonly realm: string
@@ -65,6 +67,7 @@ export class Tokens {
     const key = keyOf(wanted)
     const known = this.#tokens.get(key)
     if (known !== undefined) return Promise.resolve(known)
+    if (signal.aborted) return Promise.reject(signal.reason)
     return waitFor(
       this.#running.run(key, () => this.#fetch(wanted, key)),
       signal,
@@ -141,7 +144,7 @@ export class Tokens {
   async #credentialsFor(realm: URL): Promise<Credentials | undefined> {
     const { credentials, registry, trustedRealms, log } = this.#options
     if (credentials === undefined) return undefined
-    if (mayReceiveCredentials(realm, registry, trustedRealms)) return await credentials.find(realm.host, this.#life.signal)
+    if (mayReceiveCredentials(realm, registry, trustedRealms)) return credentials.find(realm.host, this.#life.signal)
     this.#once(`withheld ${realm.origin}`, () =>
       log.warn(
         { realm: printableUrl(realm), upstream: registry.host },
@@ -152,7 +155,7 @@ export class Tokens {
   }
 
   #once(key: string, say: () => void): void {
-    if (this.#said.has(key)) return
+    if (this.#said.has(key) || this.#said.size >= maxSaid) return
     this.#said.add(key)
     say()
   }

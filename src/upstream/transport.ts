@@ -1,8 +1,8 @@
 // One HTTP exchange with a server elsewhere: connections, proxies, certificates, time-outs. Knows nothing of registries.
 import { createSecureContext, getCACertificates } from 'node:tls'
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool, request } from 'undici'
 import { UpstreamFailure } from '../content.ts'
-import { linkedController } from '../lib/abort.ts'
+import { linkedController, waitFor } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Answer } from './answers.ts'
 import { failureOfError, isStaleSocket, printableUrl } from './failures.ts'
@@ -72,7 +72,7 @@ export class Transport {
     const controller = linkedController(signal)
     const stopGuard = this.#guard(controller, ask)
     try {
-      const response = await request(ask.url, {
+      const answering = request(ask.url, {
         dispatcher: this.#dispatcher(ask.url),
         method: ask.method,
         // No middlebox may compress what is verified byte by byte.
@@ -81,6 +81,8 @@ export class Transport {
         bodyTimeout: bodyIdleTimeoutMs,
         signal: controller.signal,
       })
+      // The client heeds the signal only once it has a connection.
+      const response = await waitFor(answering, controller.signal)
       response.body.once('close', () => controller[Symbol.dispose]())
       return new Answer(ask.method, ask.url, response)
     } catch (error) {
@@ -108,7 +110,7 @@ export class Transport {
 
   /** Certificates and environment are read at the first exchange: constructors do no I/O. */
   #open() {
-    const { connectTimeoutMs, insecure, ca } = this.#options
+    const { connectTimeoutMs, headersTimeoutMs, insecure, ca } = this.#options
     const trusted = new Set([...getCACertificates('default'), ...getCACertificates('system')])
     // One context for all connections: reading some hundred certificates for each would cost more than the handshake.
     const secureContext = createSecureContext({ ca: [...trusted, ...(ca === undefined ? [] : [ca])] })
@@ -121,6 +123,8 @@ export class Transport {
       connect: tls,
       requestTls: tls,
       proxyTls: tls,
+      // For CONNECT; without it a silent proxy would hold a connection for five minutes.
+      clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: headersTimeoutMs }),
       httpProxy: settings.httpProxy ?? '',
       httpsProxy: settings.httpsProxy ?? '',
       noProxy: settings.noProxy,

@@ -150,6 +150,17 @@ describe('HEAD that tells too little', () => {
     await failureOf(remote.content.describeManifest(alpine, latest, signal), 'denied')
     assert.equal(hub.count({ method: 'GET', kind: 'manifest', status: [200, 403] }), 2)
   })
+
+  it('because of 401 in spite of a token is tried once by GET, then not asked again, nor are tokens', async () => {
+    await using hub = await hubWithImage({ headRefused: 401 })
+    await using remote = remoteFor(hub.url)
+    for (let n = 0; n < 5; n += 1) {
+      assert.ok(await remote.content.describeManifest(alpine, latest, signal))
+      remote.clock.advance(10)
+    }
+    assert.ok(hub.count({ method: 'HEAD', kind: 'manifest' }) <= 3, hub.describeLedger())
+    assert.ok(hub.tokens().length <= 2, hub.describeLedger())
+  })
 })
 
 describe('GET that is answered wrongly', () => {

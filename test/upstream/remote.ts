@@ -76,7 +76,7 @@ export async function failureOf(promise: Promise<unknown>, kind?: UpstreamFailur
   return error
 }
 
-export async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+export async function bytesOf(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Buffer> {
   const all: Buffer[] = []
   for await (const chunk of chunks) all.push(Buffer.from(chunk))
   return Buffer.concat(all)
