@@ -12,6 +12,8 @@ export async function serve(options: CommandOptions): Promise<number> {
   const { config, warnings } = await readConfiguration(options)
   const log = createLog({ level: config.log.level, formatter: config.log.formatter, fields: config.log.fields })
   for (const warning of warnings) log.warn({}, formatProblem(warning))
+  // Listened for from here on: a signal during the start stops the server as soon as it runs.
+  const stopping = stopSignal()
   let running: Running
   try {
     running = await compose(config, { log, clock: systemClock, userAgent: `entrepot/${version()}` })
@@ -20,7 +22,7 @@ export async function serve(options: CommandOptions): Promise<number> {
     return 1
   }
   process.stdout.write(greeting(config, running.server.address))
-  const signal = await stopSignal()
+  const signal = await stopping
   log.info({ signal, draintimeoutMs: config.http.draintimeout }, 'stopping: requests in progress may finish')
   await stop(running, config.http.draintimeout, log)
   return 0
