@@ -1,7 +1,7 @@
 // How a fill begins: with a new partial file, or with what a dead process left; and with upstream's answer.
 import type { Hash } from 'node:crypto'
 import { unlink } from 'node:fs/promises'
-import { type BlobTransfer, type ContentSink, type TransferSource, UpstreamFailure } from '../content.ts'
+import { type BlobTransfer, type ContentSink, type ContentSource, type TransferSource, UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { readBuffers } from '../lib/read-buffers.ts'
 import { type Digest, hashFor } from '../oci/digest.ts'
@@ -11,7 +11,7 @@ import type { Spool, SpoolFile } from './spool.ts'
 
 export interface FillParts {
   readonly source: TransferSource
-  readonly sink: ContentSink
+  readonly local: ContentSource & ContentSink
   readonly spool: Spool
   readonly clock: Clock
   readonly log: Log
@@ -26,7 +26,10 @@ export interface FillStart {
   readonly position: number
 }
 
-/** `undefined`: upstream has no such blob. Throws UpstreamFailure. Leaves no file behind then, unless `signal` has aborted. */
+/**
+ * `undefined`: upstream has no such blob. Throws UpstreamFailure. Leaves no file behind then, but for what a former process had
+ * brought in, which upstream may be able to complete another time.
+ */
 export async function startFill(
   parts: FillParts,
   repository: RepositoryName,
@@ -37,10 +40,11 @@ export async function startFill(
   try {
     const start =
       (await resumeLeftover(parts, repository, digest, file, signal)) ?? (await beginAnew(parts, repository, digest, file, signal))
-    if (start === undefined) await discard(file)
+    if (start === undefined) await discard(parts, file)
     return start
   } catch (error) {
-    await (signal.aborted ? file?.handle.close() : discard(file))
+    if (signal.aborted || (file !== undefined && (await file.handle.stat()).size > 0)) await file?.handle.close()
+    else await discard(parts, file)
     throw error
   }
 }
@@ -90,8 +94,9 @@ async function claim({ spool, log }: FillParts, digest: Digest): Promise<SpoolFi
   }
 }
 
-async function discard(file: SpoolFile | undefined): Promise<void> {
+async function discard({ log }: FillParts, file: SpoolFile | undefined): Promise<void> {
   if (file === undefined) return
-  await unlink(file.path)
+  // A disk in trouble must not hide what upstream said.
+  await unlink(file.path).catch((error: unknown) => log.error({ file: file.path, error }, 'a partial file cannot be removed'))
   await file.handle.close()
 }

@@ -11,12 +11,14 @@
 import type { Hash } from 'node:crypto'
 import { type FileHandle, unlink } from 'node:fs/promises'
 import { type BlobHandle, type BlobTransfer, type CacheVerdict, type TransferRange, UpstreamFailure } from '../content.ts'
-import { algorithmOf, type Digest, digestOfHash } from '../oci/digest.ts'
+import { algorithmOf, type Digest, digestOf, digestOfHash, hashFor } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { ByteRange } from '../oci/range.ts'
+import { readDirectly } from './direct-read.ts'
 import { type GrowingBlob, readGrowing } from './fill-reader.ts'
 import { type FillParts, type FillStart, startFill } from './fill-start.ts'
+import { patiently } from './local-trouble.ts'
 import { resumingTransfer, type ResumingTransferOptions } from './resuming-transfer.ts'
 import type { SpoolFile } from './spool.ts'
 
@@ -41,6 +43,7 @@ export class Fill implements GrowingBlob {
   #readers = 0
   #isAdopted = false
   #isSettled = false
+  #isClosed = false
 
   private constructor(parts: FillParts, repository: RepositoryName, digest: Digest, start: FillStart, signal: AbortSignal) {
     this.digest = digest
@@ -97,8 +100,14 @@ export class Fill implements GrowingBlob {
 
   /** Adds a repository of which upstream has confirmed that the blob is in it. */
   async alsoFor(repository: RepositoryName): Promise<void> {
+    const { local, log } = this.#parts
     this.#repositories.add(repository)
-    if (this.#isAdopted) await this.#parts.sink.linkBlob(repository, this.digest)
+    if (!this.#isAdopted) return
+    try {
+      await local.linkBlob(repository, this.digest)
+    } catch (error) {
+      log.error({ repository, digest: this.digest, error }, 'a blob that is here cannot be linked into another repository')
+    }
   }
 
   handle(verdict: CacheVerdict): BlobHandle {
@@ -122,6 +131,7 @@ export class Fill implements GrowingBlob {
   }
 
   async *#read(range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    if (this.#isClosed) return yield* this.#readElsewhere(range, signal)
     this.#readers += 1
     try {
       yield* readGrowing(this, range, signal)
@@ -131,9 +141,24 @@ export class Fill implements GrowingBlob {
     }
   }
 
+  /** For who begins to read after the end of the fill: the store has the blob, or upstream must give it once more. */
+  async *#readElsewhere({ start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    if (this.state === 'failed') throw this.failure
+    const { digest, size } = this
+    const { local, log } = this.#parts
+    const [repository] = this.#repositories
+    const stored = await patiently(() => local.findBlob(repository as RepositoryName, digest, signal), log, { repository, digest })
+    if (stored !== undefined) return yield* stored.open({ start, end }, signal)
+    const hash = start === 0 ? hashFor(digest) : undefined
+    yield* readDirectly({ digest, start, end: end + 1, size, hash }, this.direct(signal))
+  }
+
   async #verdict(): Promise<void> {
     await this.settled
     if (this.state === 'failed') throw this.failure
+    if (this.#size === 0 && digestOf(new Uint8Array(), algorithmOf(this.digest)) !== this.digest) {
+      throw new UpstreamFailure('broken', `upstream gave no bytes for ${this.digest}`)
+    }
     if (this.#size === undefined) throw new UpstreamFailure('broken', 'upstream gave no length for a blob that could not be kept')
   }
 
@@ -198,11 +223,11 @@ export class Fill implements GrowingBlob {
   }
 
   async #adopt(file: SpoolFile): Promise<void> {
-    const { sink } = this.#parts
+    const { local } = this.#parts
     // A Set shows its iteration also what is added meanwhile: repositories that join during the adoption are linked, too.
     for (const repository of this.#repositories) {
-      if (this.#isAdopted) await sink.linkBlob(repository, this.digest)
-      else await sink.adoptBlob(repository, this.digest, file.path)
+      if (this.#isAdopted) await local.linkBlob(repository, this.digest)
+      else await local.adoptBlob(repository, this.digest, file.path)
       this.#isAdopted = true
     }
   }
@@ -240,7 +265,8 @@ export class Fill implements GrowingBlob {
   }
 
   async #closeWhenUnused(): Promise<void> {
-    if (!this.#isSettled || this.#readers > 0) return
+    if (!this.#isSettled || this.#readers > 0 || this.#isClosed) return
+    this.#isClosed = true
     await this.#file?.handle
       .close()
       .catch((error: unknown) => this.#parts.log.debug({ digest: this.digest, error }, 'closing a partial file'))

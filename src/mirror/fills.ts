@@ -56,7 +56,10 @@ export class Fills implements AsyncDisposable {
 
   /** The size of a blob that is on its way into this repository. */
   async describe(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
-    const fill = await waitFor(this.#running.get(digest)?.fill ?? Promise.resolve(undefined), signal)
+    const running = this.#running.get(digest)
+    if (running === undefined) return undefined
+    // What upstream says of another repository says nothing about this one.
+    const fill = await waitFor(running.repository === repository ? running.fill : running.fill.catch(() => undefined), signal)
     return fill?.isFor(repository) === true ? fill.handle('filling') : undefined
   }
 
@@ -87,12 +90,24 @@ export class Fills implements AsyncDisposable {
   }
 
   #start(repository: RepositoryName, digest: Digest): Promise<Fill | undefined> {
-    const running: Running = { repository, fill: this.#limit(() => Fill.begin(this.#parts, repository, digest, this.#stop.signal)) }
+    const running: Running = { repository, fill: this.#begin(repository, digest) }
     this.#running.set(digest, running)
     const forget = () => this.#forget(digest, running)
     // Once the store has it, or nothing came of it, the next who asks starts afresh.
     running.fill.then((fill) => (fill === undefined ? forget() : fill.settled.finally(forget)), forget)
     return running.fill
+  }
+
+  /** A fill has its place among those of the same time until it is over, not only until it has begun. */
+  #begin(repository: RepositoryName, digest: Digest): Promise<Fill | undefined> {
+    return new Promise((resolve, reject) => {
+      const work = async () => {
+        const fill = await Fill.begin(this.#parts, repository, digest, this.#stop.signal)
+        resolve(fill)
+        await fill?.settled
+      }
+      this.#limit(work).catch(reject)
+    })
   }
 
   #forget(digest: Digest, running: Running): void {

@@ -49,7 +49,7 @@ export class PullThrough implements ContentSource, AsyncDisposable {
     setMaxListeners(0, this.#stop.signal)
     this.#options = options
     this.#spool = spool
-    this.#fills = new Fills({ source, sink: local, spool, clock, log })
+    this.#fills = new Fills({ source, local, spool, clock, log })
     this.#manifests = new MirroredManifests(shared)
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, policy, clock })
     this.#referrers = new MirroredReferrers(shared)
@@ -160,7 +160,10 @@ export class PullThrough implements ContentSource, AsyncDisposable {
     if (kept === undefined) return undefined
     // A fill may have put it there since we looked.
     const here = await this.#here(repository, digest, signal)
-    if (here !== undefined || (await this.#fills.confirm(repository, digest, signal)) === undefined) return here
+    if (here !== undefined) return here
+    const confirmed = await this.#fills.confirm(repository, digest, signal)
+    // Bytes of another size are damaged: a fill will replace them.
+    if (confirmed?.descriptor.size !== kept.size) return undefined
     try {
       await local.linkBlob(repository, digest)
     } catch (error) {

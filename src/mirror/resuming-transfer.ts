@@ -3,6 +3,9 @@ import { type BlobTransfer, type TransferRange, UpstreamFailure } from '../conte
 import type { Clock } from '../lib/clock.ts'
 import { afterBreak } from './resume-policy.ts'
 
+/** Less than this between two breaks is no progress: an upstream that gives a byte per try would be asked without end. */
+const progressBytes = 32 * 1024
+
 export interface ResumingTransferOptions {
   /** Opens a transfer from `range.start` on. */
   readonly open: (range: TransferRange) => Promise<BlobTransfer | undefined>
@@ -28,13 +31,14 @@ export async function* resumingTransfer(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let position = wanted.start
   let attempt = 0
+  let triedAt = position
   let transfer = first
   for (;;) {
     try {
       transfer ??= await reopen(wanted, position, options)
       for await (const chunk of pieces(transfer, position, wanted.end)) {
         position += chunk.length
-        attempt = 0
+        if (position - triedAt >= progressBytes) attempt = 0
         yield chunk
       }
       if (wanted.end === undefined || position >= wanted.end) return
@@ -45,6 +49,7 @@ export async function* resumingTransfer(
       const wait = afterBreak({ failure: error, attempt })
       if (wait === 'give-up') throw error
       attempt += 1
+      triedAt = position
       options.onBreak?.(error, position)
       if (wait > 0) await options.clock.sleep(wait, options.signal)
     }

@@ -1,6 +1,5 @@
 // A client of a registry that sees everything: status, headers, each byte, and how the connection ended.
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { once } from 'node:events'
 import { digestOf } from './images.ts'
 
 /** `fin`: the connection was closed in order before the body was whole; `reset`: it broke. */
@@ -27,6 +26,7 @@ export class OpenAnswer {
   readonly #response: IncomingMessage
   #received: Buffer = Buffer.alloc(0)
   #ending: Ending | undefined
+  readonly #closed: Promise<void>
 
   constructor(asked: ClientRequest, response: IncomingMessage) {
     this.#request = asked
@@ -38,8 +38,11 @@ export class OpenAnswer {
       wasReset = true
     })
     response.on('error', () => {}) // said by 'close' and `complete`, too
-    response.on('close', () => {
-      this.#ending = response.complete ? 'whole' : wasReset ? 'reset' : 'fin'
+    this.#closed = new Promise((resolve) => {
+      response.on('close', () => {
+        this.#ending = response.complete ? 'whole' : wasReset ? 'reset' : 'fin'
+        resolve()
+      })
     })
     response.pause()
   }
@@ -53,7 +56,7 @@ export class OpenAnswer {
   async readTo(bytes: number): Promise<Buffer> {
     while (this.#received.length < bytes && this.#ending === undefined) {
       const chunk = this.#response.read() as Buffer | null
-      if (chunk === null) await Promise.race([once(this.#response, 'readable'), once(this.#response, 'close')])
+      if (chunk === null) await Promise.race([new Promise((resolve) => this.#response.once('readable', resolve)), this.#closed])
       else this.#received = Buffer.concat([this.#received, chunk])
     }
     return this.#received
@@ -62,10 +65,9 @@ export class OpenAnswer {
   async readAll(): Promise<{ readonly body: Buffer; readonly ending: Ending }> {
     const chunks: Buffer[] = [this.#received]
     if (this.#ending === undefined) {
-      const closed = once(this.#response, 'close')
       this.#response.on('data', (chunk: Buffer) => chunks.push(chunk))
       this.#response.resume()
-      await closed
+      await this.#closed
     }
     this.#received = Buffer.concat(chunks)
     return { body: this.#received, ending: this.#ending ?? 'whole' }
