@@ -4,9 +4,10 @@ import type { ContentSink, ContentSource, Manifest, ManifestDescription, Transfe
 import { waitFor } from '../lib/abort.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { RepositoryName, Tag } from '../oci/names.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
 import { patiently } from './local-trouble.ts'
+import { keyOf } from './tag-memory.ts'
 
 /** Manifests that the disk refused are kept here, so that they need not be asked for again at each pull. */
 const unkeptBytes = 16 * 1024 * 1024
@@ -26,6 +27,8 @@ export class MirroredManifests {
   readonly #fetches = new SingleFlight<string, Manifest | undefined>()
   readonly #unkept = new LRUCache<string, Manifest>({ maxSize: unkeptBytes, sizeCalculation: ({ bytes }) => bytes.length + 200 })
   readonly #pendingTags = new LRUCache<string, Set<Tag>>({ max: mostPendingTags })
+  /** What tags are to point at: one that waits for its manifest may have moved on by the time that this comes. */
+  readonly #targets = new LRUCache<string, Digest>({ max: mostPendingTags })
 
   constructor(parts: MirroredManifestsParts) {
     this.#parts = parts
@@ -49,14 +52,14 @@ export class MirroredManifests {
   }
 
   /** From upstream into the store; everybody who asks meanwhile shares the answer. Throws UpstreamFailure. */
-  fetch(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<Manifest | undefined> {
+  fetch(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
     const { source, stop } = this.#parts
     const work = async () => {
-      const manifest = await source.findManifest(repository, digest, stop)
+      const manifest = await source.findManifest(repository, reference, stop)
       if (manifest !== undefined) await this.keep(repository, manifest)
       return manifest
     }
-    return waitFor(this.#fetches.run(`${repository}@${digest}`, work), signal)
+    return waitFor(this.#fetches.run(`${repository}@${reference}`, work), signal)
   }
 
   /** Puts a verified manifest into the store, and the tags that waited for it. A disk that refuses is logged, not thrown. */
@@ -74,17 +77,31 @@ export class MirroredManifests {
     }
     const tags = this.#pendingTags.get(key)
     this.#pendingTags.delete(key)
-    for (const tag of tags ?? []) await this.#putTag(repository, tag, digest)
+    for (const tag of tags ?? []) {
+      if (this.#targets.get(keyOf(repository, tag)) === digest) await this.#putTag(repository, tag, digest)
+    }
   }
 
   /** Points the tag at the digest in the store, now or as soon as its manifest is there: a tag never dangles. */
   async point(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<void> {
     const { local, log } = this.#parts
+    this.#targets.set(keyOf(repository, tag), digest)
     const here = await patiently(() => local.describeManifest(repository, digest, signal), log, { repository, digest })
     if (here !== undefined) return this.#putTag(repository, tag, digest)
     const key = `${repository}@${digest}`
     const tags = this.#pendingTags.get(key) ?? new Set()
     this.#pendingTags.set(key, tags.add(tag))
+  }
+
+  /** Takes the tag out of the store. */
+  async unpoint(repository: RepositoryName, tag: Tag): Promise<void> {
+    const { local, log } = this.#parts
+    this.#targets.delete(keyOf(repository, tag))
+    try {
+      await local.removeTag(repository, tag)
+    } catch (error) {
+      log.error({ repository, tag, error }, 'a tag that upstream has removed cannot be removed')
+    }
   }
 
   async #putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {

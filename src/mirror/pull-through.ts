@@ -20,6 +20,7 @@ import { errorText, type Log } from '../telemetry/log.ts'
 import { Fills } from './fills.ts'
 import { patiently } from './local-trouble.ts'
 import { MirroredManifests } from './manifests.ts'
+import { waitUntil } from './patience.ts'
 import { isReferrersTag, MirroredReferrers } from './referrers.ts'
 import { Spool } from './spool.ts'
 import { type TagPolicy, Tags } from './tags.ts'
@@ -67,15 +68,23 @@ export class PullThrough implements ContentSource, AsyncDisposable {
 
   async findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
     if (isDigestReference(reference)) return this.#manifests.find(repository, reference, signal)
+    const { clock, policy } = this.#options
+    const deadline = clock.now() + policy.revalidateTimeoutMs
     const tag = await this.#resolve(repository, reference, signal)
     if (tag === undefined) return undefined
+    const here = await this.#manifests.local(repository, tag.descriptor.digest, signal)
+    if (here !== undefined) return { ...here, provenance: tag.provenance }
+    const hasStandIn = (await this.#tags.stored(repository, reference, signal)) !== undefined
+    const fetched = this.#fetch(repository, reference, tag.descriptor.digest, signal)
     try {
-      return await this.#follow(repository, reference, tag, signal)
+      return await (hasStandIn ? waitUntil(deadline, fetched, clock, signal) : fetched)
     } catch (error) {
       // The tag has moved, but upstream broke before the new manifest was here: the one before may stand in.
       const before = await this.#tags.standIn(repository, reference, error, signal)
       if (before === undefined) throw error
-      return this.#follow(repository, reference, before, signal)
+      const old = await this.#manifests.local(repository, before.descriptor.digest, signal)
+      if (old === undefined) throw error
+      return { ...old, provenance: before.provenance }
     }
   }
 
@@ -135,15 +144,9 @@ export class PullThrough implements ContentSource, AsyncDisposable {
     }
   }
 
-  /** The manifest that a tag was found to point at. */
-  async #follow(repository: RepositoryName, tag: Tag, found: ManifestDescription, signal: AbortSignal): Promise<Manifest | undefined> {
-    const { digest } = found.descriptor
-    const here = await this.#manifests.local(repository, digest, signal)
-    if (here !== undefined) return { ...here, provenance: found.provenance }
-    // Where the tag moved on between the two questions, upstream may know the digest no more, but what the tag means now.
-    const fetched =
-      (await this.#manifests.fetch(repository, digest, signal)) ?? (await this.#options.upstream.findManifest(repository, tag, signal))
-    return fetched
+  /** The manifest that a tag was found to point at; or, where the tag has moved on since and that one is gone, what it means now. */
+  async #fetch(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<Manifest | undefined> {
+    return (await this.#manifests.fetch(repository, digest, signal)) ?? this.#tags.fetch(repository, tag, signal)
   }
 
   /** The blob as this repository has it. Trouble of the disk counts as absence: upstream can still help. */

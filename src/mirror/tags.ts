@@ -1,18 +1,21 @@
-// What does a tag point at now? Decides between what is remembered and asking upstream: by HEAD, one question at a time per tag.
-import type { ManifestDescription, Provenance } from '../content.ts'
-import { UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
-import { waitFor } from '../lib/abort.ts'
-import type { Clock } from '../lib/clock.ts'
+// What does a tag point at now? Decides, with freshness.ts, between what is remembered, asking upstream, and what may stand in.
+import { type ManifestDescription, UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
-import { type FreshnessPolicy, judge } from './freshness.ts'
-import { type MirroredManifests, type MirroredManifestsParts } from './manifests.ts'
+import { type FreshnessPolicy, type FreshnessVerdict, judge, type UpstreamOutcome } from './freshness.ts'
 import { patiently } from './local-trouble.ts'
-import { keyOf, TagMemory } from './tag-memory.ts'
+import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
+import { Outages } from './outages.ts'
+import { TagMemory } from './tag-memory.ts'
+import { TagPolicies, type TagRule } from './tag-policies.ts'
+import { TagQuestions } from './tag-questions.ts'
+import type { Clock } from '../lib/clock.ts'
 
 export interface TagPolicy extends FreshnessPolicy {
   /** How long a pull waits for upstream's answer when the store has one. */
   readonly revalidateTimeoutMs: number
+  /** Exceptions; the first that matches wins. */
+  readonly rules: readonly TagRule[]
 }
 
 export interface TagParts extends MirroredManifestsParts {
@@ -21,13 +24,7 @@ export interface TagParts extends MirroredManifestsParts {
   readonly clock: Clock
 }
 
-interface Question {
-  readonly askedAt: number
-  /** `undefined`: upstream has no such tag. */
-  readonly answer: Promise<Descriptor | undefined>
-}
-
-/** What is known of a tag without asking: its manifest is here. */
+/** What is known of a tag without asking: its manifest is here, or was confirmed a moment ago. */
 interface Known {
   readonly descriptor: Descriptor
   readonly confirmedAt: number | undefined
@@ -35,51 +32,76 @@ interface Known {
 
 export class Tags {
   readonly #parts: TagParts
+  readonly #policies: TagPolicies
   readonly #memory = new TagMemory()
-  readonly #questions = new Map<string, Question>()
+  readonly #outages: Outages
+  readonly #questions: TagQuestions
 
   constructor(parts: TagParts) {
+    const { policy, clock, log } = parts
     this.#parts = parts
+    this.#policies = new TagPolicies(policy, policy.rules)
+    this.#outages = new Outages(clock, log)
+    this.#questions = new TagQuestions({ ...parts, ...policy, memory: this.#memory, outages: this.#outages })
   }
 
   /** `undefined`: upstream has no such tag. Throws UpstreamFailure when it can't be asked and nothing may stand in. */
   async resolve(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<ManifestDescription | undefined> {
     const known = await this.#known(repository, tag, signal)
-    if (known !== undefined && this.#judge(known, 'not-asked') === 'serve') return described(known.descriptor, { verdict: 'hit' })
-    const question = this.#ask(repository, tag)
-    try {
-      const descriptor = await this.#wait(question, known !== undefined, signal)
-      if (descriptor === undefined) return undefined
-      return described(descriptor, { verdict: known?.descriptor.digest === descriptor.digest ? 'revalidated' : 'miss' })
-    } catch (error) {
-      const stale = known === undefined ? undefined : this.#standIn(known, error)
-      if (stale === undefined) throw error
-      return stale
+    if (known === undefined) return fresh(await this.#questions.ask(repository, tag, false, signal), undefined)
+    switch (this.#judge(repository, tag, known, 'not-asked')) {
+      case 'serve':
+        return { descriptor: known.descriptor, provenance: { verdict: 'hit' } }
+      case 'serve-and-revalidate':
+        this.#questions.refresh(repository, tag)
+        return { descriptor: known.descriptor, provenance: { verdict: 'hit' } }
+      case 'serve-stale':
+        return this.#stale(repository, tag, known, 'upstream wants to be asked less')
+      case 'revalidate':
+      case 'refuse':
+        return this.#revalidate(repository, tag, known, signal)
     }
   }
 
   /** What may stand in for a tag after upstream failed on its way to the manifest; `undefined`: nothing. */
   async standIn(repository: RepositoryName, tag: Tag, failure: unknown, signal: AbortSignal): Promise<ManifestDescription | undefined> {
     const stored = await this.#stored(repository, tag, signal)
-    return stored === undefined ? undefined : this.#standIn({ descriptor: stored, confirmedAt: undefined }, failure)
+    return stored === undefined ? undefined : this.#afterFailure(repository, tag, { descriptor: stored, confirmedAt: undefined }, failure)
   }
 
-  #standIn(known: Known, failure: unknown): ManifestDescription | undefined {
+  async #revalidate(repository: RepositoryName, tag: Tag, known: Known, signal: AbortSignal): Promise<ManifestDescription | undefined> {
+    let descriptor: Descriptor | undefined
+    try {
+      descriptor = await this.#questions.ask(repository, tag, true, signal)
+    } catch (error) {
+      const stale = await this.#afterFailure(repository, tag, known, error)
+      if (stale === undefined) throw error
+      return stale
+    }
+    if (descriptor !== undefined || this.#judge(repository, tag, known, 'deleted') === 'refuse') return fresh(descriptor, known)
+    return this.#stale(repository, tag, known, 'upstream has no such tag any more')
+  }
+
+  async #afterFailure(repository: RepositoryName, tag: Tag, known: Known, failure: unknown): Promise<ManifestDescription | undefined> {
     if (!(failure instanceof UpstreamFailure)) return undefined
-    if (this.#judge(known, failure.kind === 'denied' ? 'denied' : 'in-trouble') !== 'serve-stale') return undefined
-    const age = this.#ageSeconds(known)
-    return described(known.descriptor, {
-      verdict: 'stale',
-      cause: causeOf[failure.kind],
-      ...(age === undefined ? {} : { ageSeconds: age }),
-    })
+    const outcome = failure.kind === 'denied' ? 'denied' : 'in-trouble'
+    if (this.#judge(repository, tag, known, outcome) === 'refuse') return undefined
+    return this.#stale(repository, tag, known, causeOf[failure.kind])
   }
 
-  /** The last confirmed answer if its manifest is here, else what the store's tag points at. */
+  async #stale(repository: RepositoryName, tag: Tag, known: Known, cause: string): Promise<ManifestDescription> {
+    const { local, source, clock } = this.#parts
+    this.#outages.stoodIn(source.standing(repository).name)
+    // What this process did not see confirmed was confirmed at the latest when the store last wrote it.
+    const confirmedAt = known.confirmedAt ?? (await local.tagChangedAt(repository, tag).catch(() => undefined))
+    const age = confirmedAt === undefined ? {} : { ageSeconds: Math.max(0, Math.floor((clock.now() - confirmedAt) / 1000)) }
+    return { descriptor: known.descriptor, provenance: { verdict: 'stale', cause, ...age } }
+  }
+
+  /** The last confirmed answer if it is still good as it is or its manifest is here, else what the store's tag points at. */
   async #known(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Known | undefined> {
     const fact = this.#memory.recall(repository, tag)
-    const isFresh = fact !== undefined && this.#judge(fact, 'not-asked') === 'serve'
-    if (isFresh) return fact
+    if (fact !== undefined && this.#judge(repository, tag, fact, 'not-asked') === 'serve') return fact
     if (fact !== undefined && (await this.#parts.manifests.local(repository, fact.descriptor.digest, signal)) !== undefined) return fact
     const stored = await this.#stored(repository, tag, signal)
     return stored === undefined ? undefined : { descriptor: stored, confirmedAt: undefined }
@@ -90,70 +112,27 @@ export class Tags {
     return (await patiently(() => local.describeManifest(repository, tag, signal), log, { repository, tag }))?.descriptor
   }
 
-  /** Joins the question that is under way for this tag, or asks. The question outlives those who wait for it. */
-  #ask(repository: RepositoryName, tag: Tag): Question {
-    const key = keyOf(repository, tag)
-    const running = this.#questions.get(key)
-    if (running !== undefined) return running
-    const answer = this.#askUpstream(repository, tag).finally(() => this.#questions.delete(key))
-    // Everybody may have stopped waiting by the time it fails.
-    answer.catch((error: unknown) => this.#parts.log.debug({ repository, tag, error }, 'a tag could not be revalidated'))
-    const question = { askedAt: this.#parts.clock.now(), answer }
-    this.#questions.set(key, question)
-    return question
-  }
-
-  async #askUpstream(repository: RepositoryName, tag: Tag): Promise<Descriptor | undefined> {
-    const { source, manifests, clock, stop } = this.#parts
-    const found = await source.describeManifest(repository, tag, stop)
-    if (found === undefined) {
-      this.#memory.forget(repository, tag)
-      return undefined
-    }
-    const { descriptor } = found
-    // Where upstream refuses HEAD, the manifest came along.
-    if ('bytes' in found) await manifests.keep(repository, found as Parameters<typeof manifests.keep>[1])
-    this.#memory.remember(repository, tag, { descriptor, confirmedAt: clock.now() })
-    const stored = await this.#stored(repository, tag, stop)
-    if (stored?.digest !== descriptor.digest) await manifests.point(repository, tag, descriptor.digest, stop)
-    return descriptor
-  }
-
-  /** With a stand-in at hand nobody waits longer than the time-out, counted from when the question was asked. */
-  async #wait(question: Question, hasStandIn: boolean, signal: AbortSignal): Promise<Descriptor | undefined> {
-    if (!hasStandIn) return waitFor(question.answer, signal)
-    const { clock, policy } = this.#parts
-    const left = Math.max(0, question.askedAt + policy.revalidateTimeoutMs - clock.now())
-    const patience = new AbortController()
-    const timeout = clock.sleep(left, patience.signal).then(
-      () => Promise.reject(new UpstreamFailure('timeout', `no answer within ${policy.revalidateTimeoutMs} ms`)),
-      () => new Promise<never>(() => {}),
-    )
-    try {
-      return await waitFor(Promise.race([question.answer, timeout]), signal)
-    } finally {
-      patience.abort()
-    }
-  }
-
-  #judge(known: Known, upstream: 'not-asked' | 'in-trouble' | 'denied') {
-    return judge({ ageSeconds: this.#ageSeconds(known), upstream }, this.#parts.policy)
-  }
-
-  #ageSeconds({ confirmedAt }: Known): number | undefined {
-    return confirmedAt === undefined ? undefined : Math.floor((this.#parts.clock.now() - confirmedAt) / 1000)
+  #judge(repository: RepositoryName, tag: Tag, { confirmedAt }: Known, upstream: UpstreamOutcome): FreshnessVerdict {
+    const { source, clock } = this.#parts
+    const now = clock.now()
+    const { pausedUntil, pullsLeft } = source.standing(repository)
+    const ageSeconds = confirmedAt === undefined ? undefined : (now - confirmedAt) / 1000
+    return judge({ ageSeconds, upstream, isPaused: pausedUntil > now, pullsLeft }, this.#policies.of(repository, tag))
   }
 }
 
-function described(descriptor: Descriptor, provenance: Provenance): ManifestDescription {
-  return { descriptor, provenance }
+function fresh(descriptor: Descriptor | undefined, before: Known | undefined): ManifestDescription | undefined {
+  if (descriptor === undefined) return undefined
+  return { descriptor, provenance: { verdict: before?.descriptor.digest === descriptor.digest ? 'revalidated' : 'miss' } }
 }
 
+/** Seen by clients, so it names no host. */
 const causeOf: Readonly<Record<UpstreamFailureKind, string>> = {
   unreachable: 'upstream is unreachable',
   timeout: 'upstream did not answer in time',
   unavailable: 'upstream is unavailable',
   'rate-limited': 'upstream limits our rate',
   denied: 'upstream denied access',
+  'login-refused': 'upstream refused our credentials',
   broken: 'upstream answered nonsense',
 }
