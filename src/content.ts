@@ -74,8 +74,19 @@ export interface ContentSource extends ContentQuestions {
   findBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined>
 }
 
+/** What is known of a registry elsewhere without asking it. */
+export interface Standing {
+  /** For logs and metrics. */
+  readonly name: string
+  /** Milliseconds since 1970: until then it wants to be left alone by whatever can wait. In the past: it may be asked. */
+  readonly pausedUntil: number
+  /** Pulls that it still grants; `undefined`: unlimited, or not known. */
+  readonly pullsLeft: number | undefined
+}
+
 /** What content is transferred from: a registry elsewhere. Its methods throw UpstreamFailure. */
 export interface TransferSource extends ContentQuestions {
+  standing(repository: RepositoryName): Standing
   /**
    * Opens one transfer of a blob's bytes from `start` on. `undefined`: upstream has no such blob.
    * `signal` ends the transfer, too, not only the wait for its beginning.
@@ -112,6 +123,8 @@ export interface ContentSink {
   /** Points the tag at a manifest that the repository has. */
   putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void>
   removeTag(repository: RepositoryName, tag: Tag): Promise<boolean>
+  /** When the tag was last moved here, in milliseconds since 1970. */
+  tagChangedAt(repository: RepositoryName, tag: Tag): Promise<number | undefined>
   /** The blob's bytes, if they are kept for any repository at all. */
   statBlob(digest: Digest): Promise<{ readonly size: number } | undefined>
   /** Makes a blob that is kept part of the repository. */
@@ -128,9 +141,9 @@ export interface Catalog {
 /**
  * Trouble with a registry elsewhere. It never becomes "not found".
  * unreachable: no connection (refused, DNS, TLS, reset); timeout: it did not answer in time; unavailable: it answered 5xx;
- * rate-limited: 429 of any kind; denied: 401 or 403; broken: it answered what can't be understood or is not what was asked for.
+ * rate-limited: 429 of any kind; denied: 401 or 403; login-refused: our own credentials are wrong; broken: it answered what can't be understood or is not what was asked for.
  */
-export type UpstreamFailureKind = 'unreachable' | 'timeout' | 'unavailable' | 'rate-limited' | 'denied' | 'broken'
+export type UpstreamFailureKind = 'unreachable' | 'timeout' | 'unavailable' | 'rate-limited' | 'denied' | 'login-refused' | 'broken'
 
 export interface UpstreamFailureOptions {
   /** Upstream's HTTP status, where there was one. */

@@ -51,6 +51,7 @@ export function errorAnswerOf(error: unknown): ErrorAnswer {
 // Denied carries no challenge: it would make docker send its login of another registry to this one.
 const upstreamAnswers: Readonly<Record<UpstreamFailureKind, (status: number | undefined) => ErrorAnswer>> = {
   denied: () => ({ status: 403, code: 'DENIED', message: 'requested access to the resource is denied' }),
+  'login-refused': () => ({ status: 403, code: 'DENIED', message: 'upstream refuses the credentials of this mirror' }),
   'rate-limited': () => ({ status: 429, code: 'TOOMANYREQUESTS', message: 'too many requests: upstream limits the rate of pulls' }),
   timeout: () => ({ status: 504, code: 'UNAVAILABLE', message: 'upstream did not answer in time' }),
   unreachable: () => ({ status: 502, code: 'UNAVAILABLE', message: 'upstream cannot be reached' }),

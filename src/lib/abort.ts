@@ -2,7 +2,11 @@
 
 /** Settles as `promise` does, or rejects with the signal's reason. The work behind `promise` goes on. */
 export function waitFor<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
+  if (signal.aborted) {
+    // Nobody is going to look at it, but whoever shares it may.
+    promise.catch(() => undefined)
+    return Promise.reject(signal.reason)
+  }
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })

@@ -6,6 +6,7 @@ import {
   type Manifest,
   type ManifestDescription,
   type Referrers,
+  type Standing,
   type TransferRange,
   type TransferSource,
   UpstreamFailure,
@@ -72,6 +73,10 @@ export class NegativeAnswers implements TransferSource {
   ): Promise<Referrers | undefined> {
     const what = `referrers ${subject} ${artifactType ?? ''}`
     return this.#ask(repository, what, (source) => source.listReferrers(repository, subject, artifactType, signal))
+  }
+
+  standing(repository: RepositoryName): Standing {
+    return this.#options.source.standing(repository)
   }
 
   async #ask<T>(

@@ -9,6 +9,7 @@ const longestRetryAfterSeconds = 30
 /** What another try can't be expected to change is tried seldom. `denied`: the upstream client has renewed its token once already. */
 const mostTries: Readonly<Record<UpstreamFailureKind, number>> = {
   denied: 1,
+  'login-refused': 0,
   broken: 2,
   unreachable: waitsMs.length,
   timeout: waitsMs.length,

@@ -1,5 +1,5 @@
 // What does a tag point at now? Decides, with freshness.ts, between what is remembered, asking upstream, and what may stand in.
-import { type ManifestDescription, UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
+import { type Manifest, type ManifestDescription, UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 import { type FreshnessPolicy, type FreshnessVerdict, judge, type UpstreamOutcome } from './freshness.ts'
@@ -65,8 +65,13 @@ export class Tags {
 
   /** What may stand in for a tag after upstream failed on its way to the manifest; `undefined`: nothing. */
   async standIn(repository: RepositoryName, tag: Tag, failure: unknown, signal: AbortSignal): Promise<ManifestDescription | undefined> {
-    const stored = await this.#stored(repository, tag, signal)
+    const stored = await this.stored(repository, tag, signal)
     return stored === undefined ? undefined : this.#afterFailure(repository, tag, { descriptor: stored, confirmedAt: undefined }, failure)
+  }
+
+  /** What the tag means now, by GET. Throws UpstreamFailure. */
+  fetch(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Manifest | undefined> {
+    return this.#questions.fetch(repository, tag, signal)
   }
 
   async #revalidate(repository: RepositoryName, tag: Tag, known: Known, signal: AbortSignal): Promise<ManifestDescription | undefined> {
@@ -78,8 +83,12 @@ export class Tags {
       if (stale === undefined) throw error
       return stale
     }
-    if (descriptor !== undefined || this.#judge(repository, tag, known, 'deleted') === 'refuse') return fresh(descriptor, known)
-    return this.#stale(repository, tag, known, 'upstream has no such tag any more')
+    if (descriptor !== undefined) return fresh(descriptor, known)
+    if (this.#judge(repository, tag, known, 'deleted') !== 'refuse')
+      return this.#stale(repository, tag, known, 'upstream has no such tag any more')
+    // Else the next outage would bring it back to life. Its digest stays.
+    await this.#parts.manifests.unpoint(repository, tag)
+    return undefined
   }
 
   async #afterFailure(repository: RepositoryName, tag: Tag, known: Known, failure: unknown): Promise<ManifestDescription | undefined> {
@@ -103,11 +112,12 @@ export class Tags {
     const fact = this.#memory.recall(repository, tag)
     if (fact !== undefined && this.#judge(repository, tag, fact, 'not-asked') === 'serve') return fact
     if (fact !== undefined && (await this.#parts.manifests.local(repository, fact.descriptor.digest, signal)) !== undefined) return fact
-    const stored = await this.#stored(repository, tag, signal)
+    const stored = await this.stored(repository, tag, signal)
     return stored === undefined ? undefined : { descriptor: stored, confirmedAt: undefined }
   }
 
-  async #stored(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Descriptor | undefined> {
+  /** What the store's tag points at, whatever upstream says. */
+  async stored(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Descriptor | undefined> {
     const { local, log } = this.#parts
     return (await patiently(() => local.describeManifest(repository, tag, signal), log, { repository, tag }))?.descriptor
   }

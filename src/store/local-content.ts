@@ -21,7 +21,7 @@ import { listRepositories } from './catalog.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
 import { Manifests } from './manifests.ts'
-import { findTag, listTags, putTag, removeTag } from './tags.ts'
+import { findTag, listTags, putTag, removeTag, tagChangedAt } from './tags.ts'
 
 export interface LocalContentOptions {
   readonly driver: StorageDriver
@@ -97,6 +97,11 @@ export class LocalContent implements ContentSource, ContentSink, Catalog {
 
   putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
     return putTag(this.#driver, repository, tag, digest)
+  }
+
+  /** Throws what the driver throws, with what was attempted. */
+  tagChangedAt(repository: RepositoryName, tag: Tag): Promise<number | undefined> {
+    return tagChangedAt(this.#driver, repository, tag)
   }
 
   removeTag(repository: RepositoryName, tag: Tag): Promise<boolean> {

@@ -15,6 +15,15 @@ export async function findTag(driver: StorageDriver, repository: RepositoryName,
   }
 }
 
+/** Milliseconds since 1970: when `current` was last written. `undefined`: there is no such tag. */
+export async function tagChangedAt(driver: StorageDriver, repository: RepositoryName, tag: Tag): Promise<number | undefined> {
+  try {
+    return (await driver.stat(currentLinkPath(repository, tag)))?.modifiedAt
+  } catch (error) {
+    throw trouble(`looking at tag ${tag} of ${repository}`, error)
+  }
+}
+
 /** The index first, as distribution does: a tag that can be pulled is always in its index, which garbage collection reads. */
 export async function putTag(driver: StorageDriver, repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
   try {

@@ -12,6 +12,14 @@ const failuresToOpen = 5
 const firstPauseMs = 1_000
 const longestPauseMs = 30_000
 
+/** Not even tried: the origin has failed too often. */
+export class CircuitOpen extends UpstreamFailure {
+  constructor(message: string, retryAfterSeconds: number) {
+    super('unavailable', message, { status: 503, retryAfterSeconds })
+    this.name = 'CircuitOpen'
+  }
+}
+
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
 interface Circuit {
@@ -32,18 +40,14 @@ export class Breakers {
     this.#log = log
   }
 
-  /** Throws UpstreamFailure `unavailable` at once while the origin's circuit is open; every call that does not throw must be ended by one of the verdict's methods. */
+  /** Throws CircuitOpen at once while the origin's circuit is open. What is admitted must be ended by one of the verdict's methods. */
   admit(origin: string): Verdict {
     const circuit = this.#circuits.get(origin)
     if (circuit?.openUntil === undefined) return this.#verdict(origin, false)
     const leftMs = circuit.openUntil - this.#clock.now()
     if (leftMs > 0 || circuit.isProbing) {
       const retryAfterSeconds = Math.max(1, Math.ceil(leftMs / 1000))
-      throw new UpstreamFailure('unavailable', `${origin} failed ${circuit.failures} times in a row: not asked for now`, {
-        status: 503,
-        retryAfterSeconds,
-        isBreakerOpen: true,
-      })
+      throw new CircuitOpen(`${origin} failed ${circuit.failures} times in a row: not asked for now`, retryAfterSeconds)
     }
     circuit.isProbing = true
     return this.#verdict(origin, true)

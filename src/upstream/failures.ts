@@ -1,5 +1,6 @@
 // What went wrong upstream, in the words of the seam: a status or an exception becomes an UpstreamFailure. Pure.
 import { UpstreamFailure } from '../content.ts'
+import { CircuitOpen } from './breaker.ts'
 
 /** An answer that can't be parsed is often the bare 429 of an abuse filter, so it asks for the pause that such a 429 asks for. */
 const pauseAfterParseErrorSeconds = 60
@@ -24,9 +25,9 @@ export function isStaleSocket(error: unknown): boolean {
   return staleSocketCodes.has(codeOf(error) ?? '')
 }
 
-/** Whether no connection came about, as opposed to trouble on one. */
+/** Whether no connection came about, as opposed to trouble on one. Another address may work then. */
 export function isConnectTrouble(failure: UpstreamFailure): boolean {
-  return failure.kind === 'unreachable' || codeOf(failure.cause) === 'UND_ERR_CONNECT_TIMEOUT'
+  return failure.kind === 'unreachable' || failure instanceof CircuitOpen || codeOf(failure.cause) === 'UND_ERR_CONNECT_TIMEOUT'
 }
 
 /** What an exception of the HTTP client means. `doing` says what was attempted. */

@@ -1,16 +1,27 @@
 // A registry elsewhere, Docker Hub above all, as a source of content. The front door of this folder.
 // It asks and verifies; it keeps no content, does not resume a broken transfer, and does not decide what an old answer is still good for.
-import type { BlobDescription, BlobTransfer, Manifest, ManifestDescription, Referrers, TransferRange, TransferSource } from '../content.ts'
+import type {
+  BlobDescription,
+  BlobTransfer,
+  Manifest,
+  ManifestDescription,
+  Referrers,
+  Standing,
+  TransferRange,
+  TransferSource,
+} from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
 import type { Page, PageOf } from '../oci/pagination.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Authorization } from './authorization.ts'
+import { Breakers } from './breaker.ts'
 import { describeBlob, openBlob } from './blobs.ts'
 import { type CredentialSource, fixedCredentials, type HelperOptions, helperCredentials } from './credentials.ts'
 import { listReferrers, listTags } from './lists.ts'
 import { Manifests } from './manifests.ts'
+import { QuotaState } from './quota.ts'
 import type { RateLimit } from './rate-limits.ts'
 import { Session } from './session.ts'
 import { Tokens } from './tokens.ts'
@@ -44,13 +55,17 @@ export class RemoteContent implements TransferSource {
   readonly #transport: Transport
   readonly #tokens: Tokens
   readonly #session: Session
+  readonly #name: string
   readonly #manifests: Manifests
+  readonly #quota: QuotaState
 
   /** Connects to nothing; the registry need not be there yet. Throws TypeError for a `url` that is none. */
   constructor(options: RemoteContentOptions) {
     const { clock, log, trustedRealms, libraryPrefix, refusalMs = 60_000 } = options
     const registry = new URL(options.url)
     const credentials = credentialsOf(options)
+    this.#name = registry.host
+    this.#quota = new QuotaState(clock)
     const transport = new Transport({
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
       headersTimeoutMs: options.headersTimeoutMs ?? 15_000,
@@ -58,13 +73,14 @@ export class RemoteContent implements TransferSource {
       userAgent: options.userAgent,
       ca: options.ca,
       insecure: options.insecure,
+      breakers: new Breakers(clock, log),
       clock,
     })
     const tokens = new Tokens({ registry, transport, credentials, trustedRealms, refusalMs, clock, log })
     const authorization = new Authorization({ registry, tokens, credentials, refusalMs, clock, log })
     this.#transport = transport
     this.#tokens = tokens
-    this.#session = new Session({ registry, libraryPrefix, transport, authorization, clock })
+    this.#session = new Session({ registry, libraryPrefix, transport, authorization, quota: this.#quota, clock })
     this.#manifests = new Manifests(this.#session)
   }
 
@@ -109,9 +125,13 @@ export class RemoteContent implements TransferSource {
     return listReferrers(this.#session, { repository, subject, artifactType }, signal)
   }
 
+  standing(): Standing {
+    return { name: this.#name, pausedUntil: this.#quota.pausedUntil, pullsLeft: this.#quota.rateLimit?.remaining }
+  }
+
   /** The pull limit as upstream told it last; `undefined`: it never spoke of one. */
   rateLimit(): RateLimit | undefined {
-    return this.#session.rateLimit
+    return this.#quota.rateLimit
   }
 
   /** Ends all transfers and connections. */

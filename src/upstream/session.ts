@@ -7,7 +7,8 @@ import { type RepositoryName, withLibrary } from '../oci/names.ts'
 import type { Answer } from './answers.ts'
 import type { Authorization, Grant } from './authorization.ts'
 import { isConnectTrouble } from './failures.ts'
-import { parseRateLimit, type RateLimit } from './rate-limits.ts'
+import type { QuotaState } from './quota.ts'
+import { parseRateLimit } from './rate-limits.ts'
 import { headersFor, isRedirect, maxRedirects, redirectTarget } from './redirects.ts'
 import type { Ask, Transport } from './transport.ts'
 
@@ -29,13 +30,13 @@ export interface SessionOptions {
   readonly libraryPrefix: boolean
   readonly transport: Transport
   readonly authorization: Authorization
+  readonly quota: QuotaState
   readonly clock: Clock
 }
 
 export class Session {
   readonly #options: SessionOptions
   readonly #base: string
-  #rateLimit: RateLimit | undefined
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -44,10 +45,6 @@ export class Session {
 
   get clock(): Clock {
     return this.#options.clock
-  }
-
-  get rateLimit(): RateLimit | undefined {
-    return this.#rateLimit
   }
 
   /** Resolves with any status. Throws UpstreamFailure, or the signal's reason. */
@@ -91,7 +88,7 @@ export class Session {
     for (;;) {
       const ask: Ask = { method: question.method, url, headers: { ...question.headers, ...headerOf(grant) } }
       const answer = await transport.ask(ask, signal)
-      this.#rateLimit = parseRateLimit((name) => answer.header(name), clock.now()) ?? this.#rateLimit
+      this.#learn(answer)
       if (answer.status !== 401) return { ask, answer }
       const challenges = parseChallenges(answer.header('www-authenticate') ?? '')
       const better = await authorization.renew(scope, { challenges, grant, renewed, since }, signal)
@@ -100,6 +97,13 @@ export class Session {
       renewed = grant !== undefined
       grant = better
     }
+  }
+
+  #learn(answer: Answer): void {
+    const { quota, clock } = this.#options
+    const limit = parseRateLimit((name) => answer.header(name), clock.now())
+    if (answer.status === 429) quota.limited(answer.failure(clock.now()), limit)
+    else quota.saw(limit)
   }
 }
 

@@ -122,15 +122,17 @@ export class Tokens {
   #refuse(answer: Answer, realm: URL, credentials: Credentials | undefined, key: string): UpstreamFailure {
     const { clock, refusalMs, log } = this.#options
     answer.discard()
-    const failure = failureOfStatus(answer.status, answer.header('retry-after'), answer.doing, clock.now())
+    // 401 speaks of the credentials, so it holds for every scope; 403, and any refusal of an anonymous request, of this scope only.
+    const isAboutCredentials = answer.status === 401 && credentials !== undefined
+    const failure = isAboutCredentials
+      ? new UpstreamFailure('login-refused', `${answer.doing}: answered 401 to our credentials`, { status: 401 })
+      : failureOfStatus(answer.status, answer.header('retry-after'), answer.doing, clock.now())
     const identity = identityOf(credentials)
     if (failure.kind === 'rate-limited') {
       const pauseMs = failure.retryAfterSeconds === undefined ? defaultPauseMs : failure.retryAfterSeconds * 1000
       this.#refusals.set(realm.href, failure, Math.min(pauseMs, longestPauseMs))
     }
-    if (failure.kind !== 'denied') return failure
-    // 401 speaks of the credentials, so it holds for every scope; 403, and any refusal of an anonymous request, of this scope only.
-    const isAboutCredentials = answer.status === 401 && credentials !== undefined
+    if (failure.kind !== 'denied' && !isAboutCredentials) return failure
     this.#refusals.set(`${identity} ${isAboutCredentials ? realm.href : key}`, failure, refusalMs)
     if (isAboutCredentials) {
       this.#options.credentials?.forget()

@@ -5,6 +5,7 @@ import { UpstreamFailure } from '../content.ts'
 import { linkedController, waitFor } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Answer } from './answers.ts'
+import type { Breakers } from './breaker.ts'
 import { failureOfError, isStaleSocket, printableUrl } from './failures.ts'
 import { parseProxySettings } from './proxies.ts'
 
@@ -22,6 +23,7 @@ export interface TransportOptions {
   readonly ca?: string | undefined
   /** Switches the verification of certificates off. */
   readonly insecure?: boolean | undefined
+  readonly breakers: Breakers
   readonly clock: Clock
 }
 
@@ -42,10 +44,32 @@ export class Transport {
   }
 
   /**
-   * Resolves when the headers are there; redirects are not followed. Throws UpstreamFailure, or the signal's reason.
+   * Resolves when the headers are there; redirects are not followed. Throws UpstreamFailure (at once while the origin's circuit is
+   * open), or the signal's reason.
    * `signal` ends the body, too. A connection that turns out dead before any answer is replaced once.
    */
   async ask(ask: Ask, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted()
+    const verdict = this.#options.breakers.admit(ask.url.origin)
+    try {
+      const answer = await this.#askTwice(ask, signal)
+      if (answer.status >= 500) verdict.failed()
+      else verdict.worked()
+      return answer
+    } catch (error) {
+      if (signal.aborted) verdict.unknown()
+      else verdict.failed()
+      throw error
+    }
+  }
+
+  /** Ends every exchange at once. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#opened?.close()
+  }
+
+  async #askTwice(ask: Ask, signal: AbortSignal): Promise<Answer> {
     try {
       return await this.#exchange(ask, signal)
     } catch (error) {
@@ -58,12 +82,6 @@ export class Transport {
       signal.throwIfAborted()
       throw failureOfError(error, doingOf(ask))
     }
-  }
-
-  /** Ends every exchange at once. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#opened?.close()
   }
 
   async #exchange(ask: Ask, signal: AbortSignal): Promise<Answer> {

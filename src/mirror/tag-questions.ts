@@ -1,0 +1,117 @@
+// Asking upstream what a tag points at: by HEAD, which costs no quota, one question at a time per tag however many wait for it.
+// What is learnt goes into the memory and the store, also when nobody waits any more.
+import pLimit from 'p-limit'
+import { type Manifest, type ManifestDescription, UpstreamFailure } from '../content.ts'
+import { waitFor } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { RepositoryName, Tag } from '../oci/names.ts'
+import { mayWorkInBackground } from './freshness.ts'
+import { patiently } from './local-trouble.ts'
+import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
+import type { Outages } from './outages.ts'
+import { waitUntil } from './patience.ts'
+import { keyOf, type TagMemory } from './tag-memory.ts'
+
+export interface TagQuestionsParts extends MirroredManifestsParts {
+  readonly manifests: MirroredManifests
+  readonly memory: TagMemory
+  readonly outages: Outages
+  /** How long a pull waits for the answer when something can stand in. */
+  readonly revalidateTimeoutMs: number
+  readonly quotaReserve: number
+  readonly clock: Clock
+}
+
+interface Question {
+  readonly askedAt: number
+  /** `undefined`: upstream has no such tag. */
+  readonly answer: Promise<Descriptor | undefined>
+}
+
+export class TagQuestions {
+  readonly #parts: TagQuestionsParts
+  readonly #running = new Map<string, Question>()
+  /** One at a time, so that each sees what quota the one before has left. */
+  readonly #background = pLimit(1)
+
+  constructor(parts: TagQuestionsParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Joins the question that is under way for this tag, or asks. Throws UpstreamFailure; with a stand-in at hand also `timeout`, when
+   * the answer is not there so long after the question was asked.
+   */
+  ask(repository: RepositoryName, tag: Tag, hasStandIn: boolean, signal: AbortSignal): Promise<Descriptor | undefined> {
+    const question = this.#question(repository, tag)
+    // Counted from when it was asked: whoever joins a question that hangs need not wait as long again.
+    const { clock, revalidateTimeoutMs } = this.#parts
+    return hasStandIn ? waitUntil(question.askedAt + revalidateTimeoutMs, question.answer, clock, signal) : waitFor(question.answer, signal)
+  }
+
+  /** Asks with nobody waiting, and fetches the manifest if the tag has moved, as far as the quota allows. */
+  refresh(repository: RepositoryName, tag: Tag): void {
+    if (this.#running.has(keyOf(repository, tag))) return
+    const { manifests, log, stop } = this.#parts
+    const work = async () => {
+      const descriptor = await this.#question(repository, tag).answer
+      if (descriptor === undefined || (await manifests.local(repository, descriptor.digest, stop)) !== undefined) return
+      if (this.#mayWork(repository)) await manifests.fetch(repository, descriptor.digest, stop)
+    }
+    this.#background(work).catch((error: unknown) => log.debug({ repository, tag, error }, 'a tag could not be refreshed'))
+  }
+
+  /** What the tag means now, by GET; for everybody who asks meanwhile, and for the store. */
+  async fetch(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Manifest | undefined> {
+    const manifest = await this.#parts.manifests.fetch(repository, tag, signal)
+    if (manifest !== undefined) await this.#remember(repository, tag, manifest)
+    return manifest
+  }
+
+  #mayWork(repository: RepositoryName): boolean {
+    const { source, clock, quotaReserve } = this.#parts
+    const { pausedUntil, pullsLeft } = source.standing(repository)
+    return mayWorkInBackground({ isPaused: pausedUntil > clock.now(), pullsLeft }, { quotaReserve })
+  }
+
+  #question(repository: RepositoryName, tag: Tag): Question {
+    const key = keyOf(repository, tag)
+    const running = this.#running.get(key)
+    if (running !== undefined) return running
+    const answer = this.#askUpstream(repository, tag).finally(() => this.#running.delete(key))
+    // Everybody may have stopped waiting by the time it fails.
+    answer.catch((error: unknown) => this.#parts.log.debug({ repository, tag, error }, 'upstream did not say what a tag points at'))
+    const question = { askedAt: this.#parts.clock.now(), answer }
+    this.#running.set(key, question)
+    return question
+  }
+
+  async #askUpstream(repository: RepositoryName, tag: Tag): Promise<Descriptor | undefined> {
+    const { source, memory, outages, stop } = this.#parts
+    const { name } = source.standing(repository)
+    try {
+      const found = await source.describeManifest(repository, tag, stop)
+      outages.worked(name)
+      if (found === undefined) memory.forget(repository, tag)
+      else await this.#learn(repository, tag, found)
+      return found?.descriptor
+    } catch (error) {
+      if (error instanceof UpstreamFailure && error.kind !== 'denied') outages.failed(name, error)
+      throw error
+    }
+  }
+
+  async #learn(repository: RepositoryName, tag: Tag, found: ManifestDescription): Promise<void> {
+    // Where upstream refuses HEAD, the manifest came along.
+    if ('bytes' in found) await this.#parts.manifests.keep(repository, found as Manifest)
+    await this.#remember(repository, tag, found)
+  }
+
+  async #remember(repository: RepositoryName, tag: Tag, { descriptor }: ManifestDescription): Promise<void> {
+    const { local, log, manifests, memory, clock, stop } = this.#parts
+    memory.remember(repository, tag, { descriptor, confirmedAt: clock.now() })
+    const stored = await patiently(() => local.describeManifest(repository, tag, stop), log, { repository, tag })
+    if (stored?.descriptor.digest !== descriptor.digest) await manifests.point(repository, tag, descriptor.digest, stop)
+  }
+}
