@@ -86,6 +86,8 @@ export class MirroredManifests {
   async point(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<void> {
     const { local, log } = this.#parts
     this.#targets.set(keyOf(repository, tag), digest)
+    const stored = await patiently(() => local.describeManifest(repository, tag, signal), log, { repository, tag })
+    if (stored?.descriptor.digest === digest) return
     const here = await patiently(() => local.describeManifest(repository, digest, signal), log, { repository, digest })
     if (here !== undefined) return this.#putTag(repository, tag, digest)
     const key = `${repository}@${digest}`

@@ -12,7 +12,9 @@ import {
   type TransferSource,
   UpstreamFailure,
 } from '../content.ts'
+import { waitFor } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import { SingleFlight } from '../lib/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Page, PageOf } from '../oci/pagination.ts'
@@ -23,6 +25,7 @@ import { MirroredManifests } from './manifests.ts'
 import { waitUntil } from './patience.ts'
 import { isReferrersTag, MirroredReferrers } from './referrers.ts'
 import { Spool } from './spool.ts'
+import { keyOf } from './tag-memory.ts'
 import { type TagPolicy, Tags } from './tags.ts'
 
 export interface PullThroughOptions {
@@ -42,6 +45,7 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   readonly #fills: Fills
   readonly #manifests: MirroredManifests
   readonly #tags: Tags
+  readonly #coldTags = new SingleFlight<string, Manifest | undefined>()
   readonly #referrers: MirroredReferrers
 
   private constructor(options: PullThroughOptions, spool: Spool) {
@@ -68,13 +72,20 @@ export class PullThrough implements ContentSource, AsyncDisposable {
 
   async findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
     if (isDigestReference(reference)) return this.#manifests.find(repository, reference, signal)
+    const hasStandIn = (await this.#tags.stored(repository, reference, signal)) !== undefined
+    if (hasStandIn) return this.#findByTag(repository, reference, hasStandIn, signal)
+    // All that can be had is what upstream says now: whoever asks before it is here shares the questions, not only one of them.
+    const ask = () => this.#findByTag(repository, reference, hasStandIn, this.#stop.signal)
+    return waitFor(this.#coldTags.run(keyOf(repository, reference), ask), signal)
+  }
+
+  async #findByTag(repository: RepositoryName, reference: Tag, hasStandIn: boolean, signal: AbortSignal): Promise<Manifest | undefined> {
     const { clock, policy } = this.#options
     const deadline = clock.now() + policy.revalidateTimeoutMs
     const tag = await this.#resolve(repository, reference, signal)
     if (tag === undefined) return undefined
     const here = await this.#manifests.local(repository, tag.descriptor.digest, signal)
     if (here !== undefined) return { ...here, provenance: tag.provenance }
-    const hasStandIn = (await this.#tags.stored(repository, reference, signal)) !== undefined
     const fetched = this.#fetch(repository, reference, tag.descriptor.digest, signal)
     try {
       return await (hasStandIn ? waitUntil(deadline, fetched, clock, signal) : fetched)

@@ -7,7 +7,6 @@ import type { Clock } from '../lib/clock.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 import { mayWorkInBackground } from './freshness.ts'
-import { patiently } from './local-trouble.ts'
 import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
 import type { Outages } from './outages.ts'
 import { waitUntil } from './patience.ts'
@@ -109,9 +108,8 @@ export class TagQuestions {
   }
 
   async #remember(repository: RepositoryName, tag: Tag, { descriptor }: ManifestDescription): Promise<void> {
-    const { local, log, manifests, memory, clock, stop } = this.#parts
+    const { manifests, memory, clock, stop } = this.#parts
     memory.remember(repository, tag, { descriptor, confirmedAt: clock.now() })
-    const stored = await patiently(() => local.describeManifest(repository, tag, stop), log, { repository, tag })
-    if (stored?.descriptor.digest !== descriptor.digest) await manifests.point(repository, tag, descriptor.digest, stop)
+    await manifests.point(repository, tag, descriptor.digest, stop)
   }
 }

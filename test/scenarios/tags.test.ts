@@ -21,8 +21,9 @@ function asked(hub: Hub): string[] {
   return hub.find({ kind: 'manifest', status: [200, 404] }).map(({ method }) => method)
 }
 
+/** Without the memory of negative answers: negative-answers.test.ts is about that. */
 async function startTagScene(options: Parameters<typeof startScene>[0] = {}) {
-  const scene = await startScene(options)
+  const scene = await startScene({ ...options, proxy: { negativettl: '0s', ...options.proxy } })
   scene.hub.add(repository, one, { tags: ['1'] })
   scene.hub.add(repository, two)
   return scene

@@ -180,12 +180,12 @@ describe('the token server', () => {
     hub.addAccount('ada', 'right')
     await using remote = remoteFor(hub.url, { username: 'ada', password: 'wr0ng-password' })
     for (let n = 0; n < 10; n += 1) {
-      await failureOf(ask(remote), 'denied')
-      await failureOf(remote.content.findManifest(repositoryOf('busybox'), latest, signal), 'denied')
+      await failureOf(ask(remote), 'login-refused')
+      await failureOf(remote.content.findManifest(repositoryOf('busybox'), latest, signal), 'login-refused')
     }
     assert.equal(hub.tokens().length, 1)
     remote.clock.advance(61)
-    await failureOf(ask(remote), 'denied')
+    await failureOf(ask(remote), 'login-refused')
     assert.equal(hub.tokens().length, 2)
     assert.equal(remote.log.lines.length, 1)
     assert.doesNotMatch(remote.log.text, /wr0ng-password/)
