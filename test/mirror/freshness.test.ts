@@ -20,7 +20,12 @@ const before: readonly Case[] = [
   ['a tag as old as its time to live is served, and asked for in the background', { ageSeconds: 60 }, 'serve-and-revalidate'],
   ['… to the end of that time', { ageSeconds: 89 }, 'serve-and-revalidate'],
   ['a tag older than both is asked for', { ageSeconds: 90 }, 'revalidate'],
-  ['without a time to live even a tag confirmed just now is asked for', {}, 'revalidate', { ttlSeconds: 0, staleWhileRevalidateSeconds: 0 }],
+  [
+    'without a time to live even a tag confirmed just now is asked for',
+    {},
+    'revalidate',
+    { ttlSeconds: 0, staleWhileRevalidateSeconds: 0 },
+  ],
   ['a tag that nobody saw confirmed is asked for', { ageSeconds: undefined }, 'revalidate'],
   ['background work stops at the reserve', { ageSeconds: 60, pullsLeft: 20 }, 'serve'],
   ['… and not before', { ageSeconds: 60, pullsLeft: 21 }, 'serve-and-revalidate'],

@@ -4,7 +4,7 @@ import { type BlobSource, digestOf, memoryBlob } from './images/blobs.ts'
 import { emptyGzipLayer, type Layer, seededLayer, zeroByteLayer } from './images/layers.ts'
 
 export { type BlobSource, bigBlob, digestOf, memoryBlob, seededBytes, seededRandom } from './images/blobs.ts'
-export { emptyGzipLayer, type Layer, layerOf, seededLayer, type TarFile, tarOf, zeroByteLayer } from './images/layers.ts'
+export { type Layer, layerOf, tarOf } from './images/layers.ts'
 
 export const mediaTypes = {
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',

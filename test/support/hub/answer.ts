@@ -14,7 +14,7 @@ export interface Answer {
   readonly isChunked?: boolean
 }
 
-export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
+type Handler = (exchange: Exchange) => Answer | Promise<Answer>
 
 export function bodyOf(content: string | Uint8Array): Body {
   const bytes = Buffer.from(content)

@@ -12,8 +12,8 @@ import { State } from './state.ts'
 
 export type { AddOptions } from './content.ts'
 export { abuse429, abuse429LineFeeds, type Fault, type Rule, tokenBurst429 } from './faults.ts'
-export type { Filter, Kind, LedgerEntry } from './ledger.ts'
-export { dockerHubNames, type HostNames, type Part, standInNames } from './parts.ts'
+export type { Filter, LedgerEntry } from './ledger.ts'
+export { dockerHubNames, type Part } from './parts.ts'
 export type { HubOptions, Quota, Settings } from './settings.ts'
 
 /** Starts a Hub on free ports. End it by `close()` or `await using`. */
