@@ -45,3 +45,15 @@ export class RegistryError extends Error {
 export function isRegistryError(error: unknown, code?: ErrorCode): error is RegistryError {
   return error instanceof RegistryError && (code === undefined || error.code === code)
 }
+
+/** Several at once, all of which the client is to see; it counts as the first of them. */
+export class RegistryErrors extends RegistryError {
+  readonly errors: readonly RegistryError[]
+
+  constructor(errors: readonly [RegistryError, ...RegistryError[]]) {
+    const [first] = errors
+    super(first.code, first.message, { detail: first.detail, cause: first.cause })
+    this.name = 'RegistryErrors'
+    this.errors = errors
+  }
+}
