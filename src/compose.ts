@@ -1,25 +1,20 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
-import { readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
+import { openMirror } from './compose-mirror.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
-import type { Catalog, ContentSource } from './content.ts'
+import type { Catalog } from './content.ts'
 import { createApp } from './http/app.ts'
 import { AccessLog } from './http/middleware/access-log.ts'
 import { LiveRequests } from './http/middleware/cancellation.ts'
 import { openServer, type OpenServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
-import { LibraryNames } from './mirror/library-names.ts'
-import { isDockerHub, namespacesOf } from './mirror/namespaces.ts'
-import { PullThrough } from './mirror/pull-through.ts'
 import { MemoryDescriptorCache } from './store/descriptors/memory.ts'
 import type { StorageDriver } from './store/driver.ts'
 import { FilesystemDriver } from './store/drivers/filesystem.ts'
 import { MemoryDriver } from './store/drivers/memory.ts'
 import { LocalContent } from './store/local-content.ts'
 import type { Log } from './telemetry/log.ts'
-import { RemoteContent } from './upstream/remote-content.ts'
 
 export interface ComposeParts {
   readonly log: Log
@@ -39,18 +34,20 @@ export interface Running extends AsyncDisposable {
 export async function compose(config: Config, parts: ComposeParts): Promise<Running> {
   await using building = new AsyncDisposableStack()
   const store = openStore(config, parts)
-  const content = config.proxy === undefined ? store.content : await openMirror(config.proxy, store, parts, building)
+  const { log, clock, userAgent } = parts
+  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent }
+  const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
-    content,
+    content: mirror?.content ?? store.content,
     catalog: store.content satisfies Catalog,
     log: parts.log,
     requests,
     accessLog,
     prefix: config.http.prefix,
     headers: config.http.headers,
-    namespaces: config.proxy === undefined ? undefined : namespacesOf(new URL(config.proxy.remoteurl)),
+    nameOf: mirror?.nameOf,
     trustedProxies: config.http.trustedproxies,
     clock: parts.clock,
   })
@@ -92,54 +89,4 @@ function openStore(config: Config, { log, clock }: ComposeParts): Store {
       : {}),
   })
   return { driver, content }
-}
-
-async function openMirror(
-  proxy: NonNullable<Config['proxy']>,
-  store: Store,
-  parts: ComposeParts,
-  building: AsyncDisposableStack,
-): Promise<ContentSource> {
-  const { log, clock, userAgent } = parts
-  const url = new URL(proxy.remoteurl)
-  const upstream = new RemoteContent({
-    url: proxy.remoteurl,
-    username: proxy.username,
-    password: proxy.password,
-    exec: proxy.exec === undefined ? undefined : { command: proxy.exec.command, lifetimeMs: proxy.exec.lifetime },
-    trustedRealms: proxy.trustedrealms,
-    ca: proxy.ca === undefined ? undefined : readCertificates(proxy.ca),
-    insecure: proxy.insecure,
-    libraryPrefix: false,
-    connectTimeoutMs: proxy.connecttimeout,
-    headersTimeoutMs: proxy.responseheadertimeout,
-    bodyIdleTimeoutMs: proxy.bodyidletimeout,
-    userAgent,
-    clock,
-    log,
-  })
-  building.defer(() => upstream.close())
-  const mirror = building.use(
-    await PullThrough.open({
-      local: store.content,
-      upstream,
-      policy: {
-        ttlSeconds: proxy.tags.ttl / 1000,
-        staleIfErrorSeconds: proxy.tags.staleiferror / 1000,
-        revalidateTimeoutMs: proxy.tags.revalidatetimeout,
-      },
-      spoolFolder: store.driver.spoolFolder ?? join(tmpdir(), 'entrepot-fills'),
-      clock,
-      log,
-    }),
-  )
-  return (proxy.libraryprefix ?? isDockerHub(url)) ? new LibraryNames(mirror) : mirror
-}
-
-function readCertificates(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new Error(`proxy.ca: cannot read ${file}`, { cause: error })
-  }
 }

@@ -10,7 +10,7 @@ import { answerNotFound } from './handlers/base.ts'
 import { type AccessLog, createAccessLog } from './middleware/access-log.ts'
 import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
-import { normalPrefix } from './request-names.ts'
+import { type NameOf, normalPrefix } from './request-names.ts'
 import { createRoutes } from './routes.ts'
 
 export interface AppOptions {
@@ -26,8 +26,8 @@ export interface AppOptions {
   readonly prefix?: string | undefined
   /** http.headers: on every answer below `/v2/`. */
   readonly headers?: Readonly<Record<string, readonly string[]>> | undefined
-  /** Values of `ns` that are served here, in lower case; `undefined`: any. */
-  readonly namespaces?: ReadonlySet<string> | undefined
+  /** Names stay as they are, whatever `ns` says, when not given. */
+  readonly nameOf?: NameOf | undefined
   /** Ranges of proxies whose X-Forwarded-For is believed in the access log; loopback and private networks when not given. */
   readonly trustedProxies?: readonly string[] | undefined
   /** Whether files may be sent by sendfile(2); true when not given. */
@@ -54,7 +54,7 @@ export function createApp(options: AppOptions): Koa<Exchange> {
     createRoutes({
       content: options.content,
       catalog: options.catalog,
-      namespaces: options.namespaces,
+      nameOf: options.nameOf ?? ((_ns, name) => name),
       prefix: normalPrefix(options.prefix),
       commonHeaders: ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})],
       sendfile: options.sendfile ?? true,

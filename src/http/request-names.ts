@@ -36,22 +36,42 @@ function shortened(text: string | undefined): string {
 }
 
 /**
- * containerd and BuildKit name the registry that they mean in `ns`. The check throws RegistryError NAME_UNKNOWN for one that is
- * not served here: never the content of another registry under its name. `undefined`: any is fine.
+ * The name under which content is known of what a client calls `name`, and of the registry that it names in `ns`, as containerd
+ * and BuildKit do. `undefined`: of no registry that is served here, and never to be answered with the content of another.
  */
-export function createNamespaceCheck(namespaces: ReadonlySet<string> | undefined): (query: string) => void {
-  if (namespaces === undefined) return () => {}
+export type NameOf = (ns: string | undefined, name: RepositoryName) => RepositoryName | undefined
+
+export interface AskedRepository {
+  /** As the client calls it: what answers show. */
+  readonly asked: RepositoryName
+  /** As content is asked for it. */
+  readonly repository: RepositoryName
+}
+
+export type Naming = (exchange: { readonly query: string }, raw: string | undefined) => AskedRepository
+
+/** The naming throws RegistryError NAME_INVALID and NAME_UNKNOWN. */
+export function createNaming(nameOf: NameOf): Naming {
   // The same few characters come with each request of a client; parsing them costs more than the route.
-  let accepted = ''
-  return (query) => {
-    if (query === accepted) return
-    for (const namespace of new URLSearchParams(query).getAll('ns')) {
-      if (namespace !== '' && !namespaces.has(namespace.toLowerCase())) {
-        throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { ns: namespace.slice(0, 255) } })
-      }
-    }
-    accepted = query
+  let lastQuery = ''
+  let lastNs: string | undefined
+  return ({ query }, raw) => {
+    const asked = repositoryIn(raw)
+    const ns = query === lastQuery ? lastNs : namespaceIn(query)
+    ;[lastQuery, lastNs] = [query, ns]
+    const repository = nameOf(ns, asked)
+    if (repository !== undefined) return { asked, repository }
+    const detail = ns === undefined ? { name: asked } : { name: asked, ns: ns.slice(0, 255) }
+    throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail })
   }
+}
+
+/** `undefined` where the client names no registry. Throws RegistryError NAME_UNKNOWN for one that names several. */
+export function namespaceIn(query: string): string | undefined {
+  if (query === '') return undefined
+  const [first, ...others] = new Set(new URLSearchParams(query).getAll('ns').map((ns) => ns.toLowerCase()))
+  if (others.length > 0) throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: 'several ns' })
+  return first === '' ? undefined : first
 }
 
 /**

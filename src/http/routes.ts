@@ -11,14 +11,13 @@ import { createReferrersHandler } from './handlers/referrers.ts'
 import { answerRefused } from './handlers/refused.ts'
 import { createTagsHandler } from './handlers/tags.ts'
 import type { Exchange, Handler } from './exchange.ts'
-import { createNamespaceCheck, pathInside } from './request-names.ts'
+import { createNaming, type NameOf, pathInside } from './request-names.ts'
 import type { SendBlobOptions } from './send-blob.ts'
 
 export interface RoutesOptions extends SendBlobOptions {
   readonly content: ContentSource
   readonly catalog: Catalog | undefined
-  /** Values of `ns` that are served here; `undefined`: any. */
-  readonly namespaces: ReadonlySet<string> | undefined
+  readonly nameOf: NameOf
   /** `/pfx`, or nothing. */
   readonly prefix: string
   /** Name, value, name, value: on every answer of a route below `/v2/`. */
@@ -35,15 +34,16 @@ interface Route {
 
 function routesOf(options: RoutesOptions): readonly Route[] {
   const { content } = options
-  const manifests = createManifestHandlers(content)
-  const blobs = createBlobHandlers(content, options)
+  const naming = createNaming(options.nameOf)
+  const manifests = createManifestHandlers(content, naming)
+  const blobs = createBlobHandlers(content, naming, options)
   return [
     { pattern: /^\/v2\/_catalog$/, methods: { GET: createCatalogHandler(options.catalog) } },
-    { pattern: /^\/v2\/(.+)\/tags\/list$/, methods: { GET: createTagsHandler(content) } },
+    { pattern: /^\/v2\/(.+)\/tags\/list$/, methods: { GET: createTagsHandler(content, naming) } },
     { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, methods: { GET: manifests.GET, HEAD: manifests.HEAD } },
     { pattern: /^\/v2\/(.+)\/blobs\/uploads(?:\/[^/]*)?$/, methods: {} },
     { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { GET: blobs.GET, HEAD: blobs.HEAD } },
-    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: createReferrersHandler(content) } },
+    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: createReferrersHandler(content, naming) } },
   ]
 }
 
@@ -51,7 +51,6 @@ function routesOf(options: RoutesOptions): readonly Route[] {
 export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
   const router = new Router<Exchange>()
   const { commonHeaders, prefix } = options
-  const checkNamespace = createNamespaceCheck(options.namespaces)
 
   function add(pattern: RegExp, handler: Handler): void {
     router.all(pattern, (ctx) => {
@@ -76,7 +75,6 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
       exchange.commonHeaders = commonHeaders
       const handler = methods[exchange.req.method ?? '']
       if (handler === undefined) return answerRefused(exchange, allowed)
-      checkNamespace(exchange.query)
       return handler(exchange, captures)
     })
   }

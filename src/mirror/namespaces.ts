@@ -1,6 +1,5 @@
 // Which registries' content an upstream stands for: containerd says in `ns` whose image it wants, and must never get another's.
-
-const dockerHub = ['docker.io', 'registry-1.docker.io', 'index.docker.io'] as const
+import { dockerHubHosts } from '../lib/registry-hosts.ts'
 
 /** Registries that are surely not Docker Hub. Any other host may be a mirror of it, as clients of a mirror of a mirror need it. */
 const others = [
@@ -17,11 +16,11 @@ const others = [
 ]
 
 export function isDockerHub(upstream: URL): boolean {
-  return dockerHub.some((host) => host === upstream.hostname)
+  return dockerHubHosts.includes(upstream.hostname)
 }
 
 /** Values of `ns` that may be answered from this upstream, in lower case. */
 export function namespacesOf(upstream: URL): ReadonlySet<string> {
   const isOther = others.some((host) => upstream.hostname === host || upstream.hostname.endsWith(`.${host}`))
-  return new Set([...(isOther ? [] : dockerHub), upstream.hostname, upstream.host])
+  return new Set([...(isOther ? [] : dockerHubHosts), upstream.hostname, upstream.host])
 }

@@ -43,9 +43,9 @@ function firstAfter(sorted: readonly string[], last: string): number {
   return low
 }
 
-/** RFC 8288. `path` is relative to the host, so it holds behind any proxy. */
-export function formatNextLink(path: string, last: string, n: number): string {
-  const query = new URLSearchParams({ last, n: String(n) })
+/** RFC 8288. `path` is relative to the host, so it holds behind any proxy. `ns` is containerd's name of the registry it means. */
+export function formatNextLink(path: string, last: string, n: number, ns?: string): string {
+  const query = new URLSearchParams({ last, n: String(n), ...(ns === undefined ? {} : { ns }) })
   return `<${path}?${query.toString()}>; rel="next"`
 }
 

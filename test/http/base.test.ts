@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { METHODS } from 'node:http'
 import { describe, it } from 'node:test'
+import type { ContentSource } from '../../src/content.ts'
+import type { NameOf } from '../../src/http/request-names.ts'
+import type { RepositoryName, Tag } from '../../src/oci/names.ts'
 import { ask, contentOf, manifestOf, serve } from './serving.ts'
 
 const version = 'docker-distribution-api-version'
@@ -97,26 +100,22 @@ describe('http.prefix', () => {
 describe('ns', () => {
   const manifest = manifestOf('{}')
   const content = contentOf({ findManifest: async () => manifest })
-  const namespaces = new Set(['docker.io', 'registry-1.docker.io', 'index.docker.io'])
+  const asked: unknown[] = []
+  const nameOf: NameOf = (ns, name) => {
+    asked.push([ns, name])
+    return ns === undefined || ns === 'docker.io' ? name : undefined
+  }
 
   it('of the mirrored registry, or none, is served', async () => {
-    await using serving = await serve({ namespaces, content })
-    for (const query of [
-      '',
-      '?',
-      '?ns=docker.io',
-      '?ns=registry-1.docker.io',
-      '?ns=index.docker.io',
-      '?ns=Docker.IO',
-      '?ns=docker.io',
-      '?x=ns',
-    ]) {
+    await using serving = await serve({ nameOf, content })
+    for (const query of ['', '?', '?ns=docker.io', '?ns=Docker.IO', '?ns=docker.io', '?ns=docker.io&ns=docker.io', '?ns=', '?x=ns', '']) {
       assert.equal((await ask(serving.port, `/v2/library/nginx/manifests/latest${query}`)).status, 200, query)
     }
+    assert.deepEqual(new Set(asked.map(String)), new Set([',library/nginx', 'docker.io,library/nginx']))
   })
 
   it('of another registry is 404 in JSON, without asking the content', async () => {
-    await using serving = await serve({ namespaces })
+    await using serving = await serve({ nameOf })
     for (const query of ['?ns=quay.io', '?ns=ghcr.io', '?ns=docker.io&ns=quay.io', '?n%73=quay.io', '?ns=docker.io.evil']) {
       const { status, body } = await ask(serving.port, `/v2/library/nginx/manifests/latest${query}`)
       assert.deepEqual([query, status, JSON.parse(body.toString()).errors[0].code], [query, 404, 'NAME_UNKNOWN'])
@@ -126,5 +125,39 @@ describe('ns', () => {
   it('is of no interest where the registry is its own', async () => {
     await using serving = await serve({ content })
     assert.equal((await ask(serving.port, '/v2/library/nginx/manifests/latest?ns=quay.io')).status, 200)
+  })
+})
+
+describe('names', () => {
+  const inside = 'ghcr.io/org/image' as RepositoryName
+  const nameOf: NameOf = (ns, name) => (ns === 'ghcr.io' && name === 'org/image' ? inside : undefined)
+  const query = '?ns=ghcr.io'
+  const digest = `sha256:${'ab'.repeat(32)}`
+
+  it('reach the content as they are known there', async () => {
+    const asked: string[] = []
+    const note = async (name: string) => void asked.push(name)
+    const all = { describeManifest: note, findManifest: note, describeBlob: note, findBlob: note, listTags: note, listReferrers: note }
+    await using serving = await serve({ nameOf, content: contentOf(all as unknown as Partial<ContentSource>) })
+    for (const path of ['manifests/latest', `blobs/${digest}`, 'tags/list', `referrers/${digest}`]) {
+      const { status, body } = await ask(serving.port, `/v2/org/image/${path}${query}`)
+      assert.deepEqual([path, status], [path, 404])
+      assert.ok(!body.toString().includes(inside), `the client is told a name that it did not ask for: ${body}`)
+    }
+    for (const path of ['manifests/latest', `blobs/${digest}`]) {
+      assert.equal((await ask(serving.port, `/v2/org/image/${path}${query}`, { method: 'HEAD' })).status, 404)
+    }
+    assert.deepEqual(
+      asked,
+      Array.from({ length: 6 }, () => inside),
+    )
+  })
+
+  it('are shown as they were asked, and `ns` stays in the link to the next page', async () => {
+    const content = contentOf({ listTags: async () => ({ items: ['a' as Tag], more: true }) })
+    await using serving = await serve({ nameOf, content })
+    const { headers, body } = await ask(serving.port, `/v2/org/image/tags/list${query}&n=1`)
+    assert.deepEqual(JSON.parse(body.toString()), { name: 'org/image', tags: ['a'] })
+    assert.equal(headers['link'], '</v2/org/image/tags/list?last=a&n=1&ns=ghcr.io>; rel="next"')
   })
 })

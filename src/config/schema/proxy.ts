@@ -50,6 +50,8 @@ const tags = z.object({
 /** Spans in milliseconds. */
 export const proxy = z.object({
   ...remote,
+  /** Equal sources of what is mirrored, in order of preference; `remoteurl` is asked last. */
+  mirrors: list(mirrorSource).default([]),
   /** Hosts of token servers that may be given the credentials, beside the upstream's own. */
   trustedrealms: list(text()).default([]),
   /** Whether `nginx` means `library/nginx` upstream; unless told, only where upstream is Docker Hub itself. */
@@ -63,8 +65,11 @@ export const proxy = z.object({
   tags: tags.prefault({}),
   quota: z.object({ reserve: integer(0).default(0) }).prefault({}),
   negativettl: duration().default(10_000),
+  /** Ask no upstream anything. */
   offline: boolean().default(false),
+  /** Further registries by the host that stands before their images; `'*'` is any host on demand. */
   upstreams: mapOf(upstream).default({}),
+  /** What may be pulled, as globs on `host/repository`; those without a host are about `remoteurl`. */
   repositories: z.object({ allow: list(text()).default([]), deny: list(text()).default([]) }).prefault({}),
   /** Repositories, as globs, that are ours and not mirrored. */
   local: list(text()).default([]),

@@ -8,26 +8,30 @@ import { formatContentRange, parseRange } from '../../oci/range.ts'
 import { etagOf, isNotModified, isRangeValid } from '../conditional.ts'
 import { answerError } from '../error-response.ts'
 import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
-import { digestIn, repositoryIn } from '../request-names.ts'
+import { digestIn, type Naming } from '../request-names.ts'
 import { type BlobAnswer, type SendBlobOptions, sendBlob } from '../send-blob.ts'
 
-export function createBlobHandlers(content: ContentSource, options: SendBlobOptions): { readonly GET: Handler; readonly HEAD: Handler } {
+export function createBlobHandlers(
+  content: ContentSource,
+  naming: Naming,
+  options: SendBlobOptions,
+): { readonly GET: Handler; readonly HEAD: Handler } {
   return {
     async GET(exchange, [rawName, rawDigest]) {
-      const repository = repositoryIn(rawName)
+      const { asked, repository } = naming(exchange, rawName)
       const digest = digestIn(rawDigest)
       const handle = await content.findBlob(repository, digest, exchange.signal)
-      if (handle === undefined) throw unknown(repository, digest)
+      if (handle === undefined) throw unknown(asked, digest)
       const plan = planOf(exchange, handle)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, handle)
       else if (plan.status === 304) answer(exchange, 304, plan.headers, undefined)
       else await sendBlob(exchange, handle, plan, options)
     },
     async HEAD(exchange, [rawName, rawDigest]) {
-      const repository = repositoryIn(rawName)
+      const { asked, repository } = naming(exchange, rawName)
       const digest = digestIn(rawDigest)
       const description = await content.describeBlob(repository, digest, exchange.signal)
-      if (description === undefined) throw unknown(repository, digest)
+      if (description === undefined) throw unknown(asked, digest)
       const plan = planOf(exchange, description)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, description)
       else answer(exchange, plan.status, plan.headers, undefined)

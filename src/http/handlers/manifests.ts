@@ -6,22 +6,22 @@ import { RegistryError } from '../../oci/errors.ts'
 import { isDigestReference, type Reference, type RepositoryName } from '../../oci/names.ts'
 import { etagOf, isNotModified } from '../conditional.ts'
 import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
-import { referenceIn, repositoryIn } from '../request-names.ts'
+import { type Naming, referenceIn } from '../request-names.ts'
 
-export function createManifestHandlers(content: ContentSource): { readonly GET: Handler; readonly HEAD: Handler } {
+export function createManifestHandlers(content: ContentSource, naming: Naming): { readonly GET: Handler; readonly HEAD: Handler } {
   return {
     async GET(exchange, [rawName, rawReference]) {
-      const repository = repositoryIn(rawName)
+      const { asked, repository } = naming(exchange, rawName)
       const reference = referenceIn(rawReference)
       const manifest = await content.findManifest(repository, reference, exchange.signal)
-      if (manifest === undefined) throw unknown(repository, reference)
+      if (manifest === undefined) throw unknown(asked, reference)
       answerManifest(exchange, manifest, manifest.bytes)
     },
     async HEAD(exchange, [rawName, rawReference]) {
-      const repository = repositoryIn(rawName)
+      const { asked, repository } = naming(exchange, rawName)
       const reference = referenceIn(rawReference)
       const description = await content.describeManifest(repository, reference, exchange.signal)
-      if (description === undefined) throw unknown(repository, reference)
+      if (description === undefined) throw unknown(asked, reference)
       answerManifest(exchange, description, undefined)
     },
   }

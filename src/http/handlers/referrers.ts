@@ -3,17 +3,17 @@ import type { ContentSource } from '../../content.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import { answer, type Handler, pushProvenance } from '../exchange.ts'
-import { digestIn, repositoryIn } from '../request-names.ts'
+import { digestIn, type Naming } from '../request-names.ts'
 
-export function createReferrersHandler(content: ContentSource): Handler {
+export function createReferrersHandler(content: ContentSource, naming: Naming): Handler {
   return async (exchange, [rawName, rawDigest]) => {
-    const repository = repositoryIn(rawName)
+    const { asked, repository } = naming(exchange, rawName)
     const subject = digestIn(rawDigest)
     const artifactType = new URLSearchParams(exchange.query).get('artifactType') ?? undefined
     const referrers = await content.listReferrers(repository, subject, artifactType, exchange.signal)
     if (referrers === undefined) {
       throw new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', {
-        detail: `no referrers known name=${repository} subject=${subject}`,
+        detail: `no referrers known name=${asked} subject=${subject}`,
       })
     }
     const headers = ['Content-Type', mediaTypes.ociIndex, 'Content-Length', String(referrers.bytes.length)]

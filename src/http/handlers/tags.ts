@@ -3,17 +3,17 @@ import type { ContentSource } from '../../content.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { formatNextLink, parsePage, type Page, type PageOf } from '../../oci/pagination.ts'
 import { answerJson, type Exchange, type Handler } from '../exchange.ts'
-import { repositoryIn } from '../request-names.ts'
+import { namespaceIn, type Naming } from '../request-names.ts'
 
-export function createTagsHandler(content: ContentSource): Handler {
+export function createTagsHandler(content: ContentSource, naming: Naming): Handler {
   return async (exchange, [rawName]) => {
-    const repository = repositoryIn(rawName)
+    const { asked, repository } = naming(exchange, rawName)
     const page = pageIn(exchange)
     const found = await content.listTags(repository, page, exchange.signal)
     if (found === undefined) {
-      throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { name: repository } })
+      throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { name: asked } })
     }
-    answerJson(exchange, 200, nextPage(exchange, page, found), { name: repository, tags: found.items })
+    answerJson(exchange, 200, nextPage(exchange, page, found), { name: asked, tags: found.items })
   }
 }
 
@@ -23,9 +23,10 @@ export function pageIn(exchange: Exchange): Page {
   return parsePage({ n: query.get('n') ?? undefined, last: query.get('last') ?? undefined })
 }
 
-/** The Link header, on the path that was asked, so that it holds behind any prefix and proxy. Nothing when this was the last page. */
+/** The Link header, on the path that was asked and with its `ns`, so that it holds behind any prefix and proxy. Nothing on the last page. */
 export function nextPage(exchange: Exchange, page: Page, found: PageOf<string>): string[] {
   const last = found.items.at(-1)
   if (!found.more || last === undefined) return []
-  return ['Link', formatNextLink(exchange.path, last, Math.min(page.n ?? found.items.length, found.items.length))]
+  const n = Math.min(page.n ?? found.items.length, found.items.length)
+  return ['Link', formatNextLink(exchange.path, last, n, namespaceIn(exchange.query))]
 }

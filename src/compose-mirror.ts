@@ -1,0 +1,160 @@
+// `proxy` of the configuration → the mirror: its upstreams, what they are called, and who may pull what. Part of compose.
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Config } from './config/load.ts'
+import type { ContentSource, TransferSource } from './content.ts'
+import type { NameOf } from './http/request-names.ts'
+import type { Clock } from './lib/clock.ts'
+import { registryUrlOf } from './lib/registry-hosts.ts'
+import { AdmittedContent, createAdmission } from './mirror/admission.ts'
+import { EqualSources } from './mirror/equal-sources.ts'
+import { isDockerHub } from './mirror/namespaces.ts'
+import { OfflineContent } from './mirror/offline.ts'
+import { OnDemandSources } from './mirror/on-demand-sources.ts'
+import { NegativeAnswers } from './mirror/negative-answers.ts'
+import { PullThrough } from './mirror/pull-through.ts'
+import { RoutedUpstreams } from './mirror/routed-upstreams.ts'
+import { createRouting, nameOf, type RoutingRules } from './mirror/routing.ts'
+import type { StorageDriver } from './store/driver.ts'
+import type { LocalContent } from './store/local-content.ts'
+import type { Log } from './telemetry/log.ts'
+import type { TagRule } from './mirror/tag-policies.ts'
+import { RemoteContent } from './upstream/remote-content.ts'
+
+type Proxy = NonNullable<Config['proxy']>
+/** What it takes to talk to one registry, in each place where the configuration has it. */
+type Remote = Omit<Proxy['mirrors'][number], 'remoteurl'>
+
+export interface MirrorParts {
+  readonly driver: StorageDriver
+  readonly local: LocalContent
+  readonly log: Log
+  readonly clock: Clock
+  readonly userAgent: string
+}
+
+export interface Mirror {
+  readonly content: ContentSource
+  readonly nameOf: NameOf
+}
+
+/** What it opens is closed with `building`. Throws Errors that name the configuration key. Asks nobody anything. */
+export async function openMirror(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): Promise<Mirror> {
+  const rules = routingOf(proxy)
+  const content = proxy.offline ? new OfflineContent(parts.local) : await openPullThrough(proxy, rules, parts, building)
+  const isAdmitted = createAdmission(proxy.repositories, rules)
+  return {
+    content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
+    nameOf: (ns, name) => nameOf(rules, ns, name),
+  }
+}
+
+function routingOf(proxy: Proxy): RoutingRules {
+  const main = new URL(proxy.remoteurl)
+  return createRouting({
+    main,
+    libraryPrefix: proxy.libraryprefix ?? isDockerHub(main),
+    hosts: Object.keys(proxy.upstreams).filter((host) => host !== '*'),
+    onDemand: proxy.upstreams['*']?.allow,
+  })
+}
+
+async function openPullThrough(
+  proxy: Proxy,
+  rules: RoutingRules,
+  parts: MirrorParts,
+  building: AsyncDisposableStack,
+): Promise<ContentSource> {
+  const { local, driver, clock, log } = parts
+  const sourceOf = openUpstreams(proxy, parts, building)
+  return building.use(
+    await PullThrough.open({
+      local,
+      upstream: new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, clock }),
+      policy: {
+        ttlSeconds: proxy.tags.ttl / 1000,
+        staleWhileRevalidateSeconds: proxy.tags.stalewhilerevalidate / 1000,
+        staleIfErrorSeconds: proxy.tags.staleiferror / 1000,
+        staleIfDenied: proxy.tags.staleifdenied,
+        staleIfDeleted: proxy.tags.staleifdeleted,
+        quotaReserve: proxy.quota.reserve,
+        revalidateTimeoutMs: proxy.tags.revalidatetimeout,
+        rules: proxy.tags.rules.map(tagRuleOf),
+      },
+      spoolFolder: driver.spoolFolder ?? join(tmpdir(), 'entrepot-fills'),
+      clock,
+      log,
+    }),
+  )
+}
+
+function tagRuleOf({ match, ttl, stalewhilerevalidate, staleiferror }: Proxy['tags']['rules'][number]): TagRule {
+  return {
+    match,
+    ...(ttl === undefined ? {} : { ttlSeconds: ttl / 1000 }),
+    ...(stalewhilerevalidate === undefined ? {} : { staleWhileRevalidateSeconds: stalewhilerevalidate / 1000 }),
+    ...(staleiferror === undefined ? {} : { staleIfErrorSeconds: staleiferror / 1000 }),
+  }
+}
+
+/** The registry of a host; of `undefined`, the main one. */
+function openUpstreams(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): (host: string | undefined) => TransferSource {
+  const open = (key: string, url: string, remote: Remote): RemoteContent => openRemote(key, url, remote, { proxy, parts })
+  const openWithMirrors = (key: string, url: string, { mirrors, ...remote }: Remote & Pick<Proxy, 'mirrors'>): TransferSource => {
+    const sources = [
+      ...mirrors.map((mirror, at) => ({ name: mirror.remoteurl, source: open(`${key}.mirrors[${at}]`, mirror.remoteurl, mirror) })),
+      { name: url, source: open(key, url, remote) },
+    ]
+    for (const { source } of sources) building.defer(() => source.close())
+    return sources.length === 1 && sources[0] !== undefined
+      ? sources[0].source
+      : new EqualSources({ sources, clock: parts.clock, log: parts.log })
+  }
+  const main = openWithMirrors('proxy', proxy.remoteurl, proxy)
+  const { '*': any, ...named } = proxy.upstreams
+  const others = new Map(
+    Object.entries(named).map(([key, upstream]) => {
+      const host = key.toLowerCase()
+      return [host, openWithMirrors(`proxy.upstreams.${key}`, upstream.remoteurl ?? registryUrlOf(host), upstream)]
+    }),
+  )
+  const onDemand = building.use(new OnDemandSources((host) => open("proxy.upstreams.'*'", registryUrlOf(host), any ?? noRemote), parts.log))
+  return (host) => (host === undefined ? main : (others.get(host) ?? onDemand.of(host)))
+}
+
+const noRemote: Remote = { insecure: false }
+
+interface Shared {
+  readonly proxy: Proxy
+  readonly parts: MirrorParts
+}
+
+function openRemote(key: string, url: string, remote: Remote, { proxy, parts }: Shared): RemoteContent {
+  const { username, password, exec, ca, insecure } = remote
+  return new RemoteContent({
+    url,
+    username,
+    password,
+    exec: exec === undefined ? undefined : { command: exec.command, lifetimeMs: exec.lifetime },
+    trustedRealms: proxy.trustedrealms,
+    ca: ca === undefined ? undefined : readCertificates(key, ca),
+    insecure,
+    // Names come with their `library/` from the routing.
+    libraryPrefix: false,
+    connectTimeoutMs: proxy.connecttimeout,
+    headersTimeoutMs: proxy.responseheadertimeout,
+    bodyIdleTimeoutMs: proxy.bodyidletimeout,
+    userAgent: parts.userAgent,
+    clock: parts.clock,
+    log: parts.log,
+  })
+}
+
+function readCertificates(key: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new Error(`${key}.ca: cannot read ${file}`, { cause: error })
+  }
+}
