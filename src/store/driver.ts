@@ -22,11 +22,20 @@ export interface StorageDriver {
   read(path: string): Promise<Uint8Array | undefined>
   /** All or nothing, also across a crash: readers see the old bytes or the new ones. Makes folders on the way. */
   write(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * Writes behind the file's last byte, which must be at `offset`; 0: the file may be absent, and is made, also without bytes.
+   * When the body breaks, the disk refuses or `signal` aborts, what came before stays, and the error is thrown as it is.
+   * A crash leaves a beginning of the bytes; `move` makes them last. Chunks must keep their bytes until this settles.
+   * Answers the file's new size.
+   */
+  append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number>
+  /** Gives a file the time as that of its last change (milliseconds since 1970), as far as its owner allows. False: there is none. */
+  touch(path: string, changedAt: number): Promise<boolean>
   /** The file's bytes, or those of the range. A chunk is valid only until the next one is asked for. Throws if the file is absent. */
   open(path: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Names of the direct children, in no order; `undefined` if there is no such folder. */
   list(path: string): Promise<string[] | undefined>
-  /** Replaces the target. Throws if the source is absent. */
+  /** Replaces the target, durably: a crash can't lose or halve the file afterwards. Throws if the source is absent. */
   move(from: string, to: string): Promise<void>
   /** A file, or a folder with all below it. False: there was nothing. */
   remove(path: string): Promise<boolean>

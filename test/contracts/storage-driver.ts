@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { StorageDriver } from '../../src/store/driver.ts'
+import { appendingTrials } from './appending-driver.ts'
 
 export interface DriverUnderTest extends AsyncDisposable {
   /** Empty. */
@@ -13,14 +14,14 @@ export interface DriverUnderTest extends AsyncDisposable {
 }
 
 /** Does something with the driver and returns every file that is below `/top` afterwards. */
-type Trial = (driver: StorageDriver, scratch: string) => Promise<string[]>
+export type Trial = (driver: StorageDriver, scratch: string) => Promise<string[]>
 
 const never = new AbortController().signal
 const long = Buffer.alloc(3_000_001, 'entrepot ')
 
 export function storageDriverContract(name: string, open: () => Promise<DriverUnderTest>): void {
   describe(`storage driver contract: ${name}`, () => {
-    for (const [sentence, trial] of Object.entries({ ...small, ...whole, ...moving, ...refusals })) {
+    for (const [sentence, trial] of Object.entries({ ...small, ...whole, ...moving, ...refusals, ...appendingTrials })) {
       it(sentence, async () => {
         await using opened = await open()
         const scratch = await mkdtemp(join(tmpdir(), 'entrepot-contract-'))

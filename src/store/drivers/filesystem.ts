@@ -2,12 +2,13 @@
 // synced, then renamed. It takes no locks; other processes may use the same folder.
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { copyFile, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { readBuffers } from '../../lib/read-buffers.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import type { StorageDriver, StoredEntry } from '../driver.ts'
 import { fillsFolder } from '../layout.ts'
+import { appendTo } from './append.ts'
 
 // As registry:3 names its own, beside `link` and `data`: distribution's walks look for those two names only.
 const temporaryPattern = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/
@@ -65,6 +66,30 @@ export class FilesystemDriver implements StorageDriver {
     })
   }
 
+  async append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted()
+    const target = this.localFile(path)
+    const { O_WRONLY, O_CREAT } = constants
+    await using file = await (offset === 0
+      ? inFolder(dirname(target), () => open(target, O_WRONLY | O_CREAT, 0o666))
+      : open(target, O_WRONLY))
+    const { size } = await file.stat()
+    if (size !== offset) throw new Error(`${path} has ${size} bytes, so nothing can be appended at ${offset}`)
+    return await appendTo(file, offset, body, signal)
+  }
+
+  async touch(path: string, changedAt: number): Promise<boolean> {
+    try {
+      await utimes(this.localFile(path), changedAt / 1000, changedAt / 1000)
+      return true
+    } catch (error) {
+      if (isAbsence(error)) return false
+      // It is there, but belongs to somebody else, or nothing may be changed here.
+      if (['EPERM', 'EACCES', 'EROFS'].some((code) => hasCode(error, code))) return true
+      throw error
+    }
+  }
+
   async *open(path: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     signal.throwIfAborted()
     await using file = await open(this.localFile(path), 'r')
@@ -85,7 +110,8 @@ export class FilesystemDriver implements StorageDriver {
   async move(from: string, to: string): Promise<void> {
     const [source, target] = [this.localFile(from), this.localFile(to)]
     // Asked first, so that a move of nothing makes no folders.
-    await stat(source)
+    const isFile = (await stat(source)).isFile()
+    if (isFile) await syncFile(source)
     await inFolder(dirname(target), () => rename(source, target))
     await syncFolder(dirname(target))
   }

@@ -13,7 +13,8 @@ interface StoredFile {
 interface Folder {
   readonly kind: 'directory'
   readonly children: Map<string, StoredFile | Folder>
-  readonly modifiedAt: number
+  /** As in a file system: when a child came or went. */
+  modifiedAt: number
 }
 
 const chunkBytes = 256 * 1024
@@ -44,6 +45,32 @@ export class MemoryDriver implements StorageDriver {
     this.#place(path, new Uint8Array(bytes))
   }
 
+  async append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted()
+    const node = this.#find(path)
+    if (node?.kind === 'directory') throw failure('EISDIR', path)
+    if (node === undefined && offset > 0) throw failure('ENOENT', path)
+    const size = node?.bytes.length ?? 0
+    if (size !== offset) throw new Error(`${path} has ${size} bytes, so nothing can be appended at ${offset}`)
+    const parts: Uint8Array[] = node === undefined ? [] : [node.bytes]
+    try {
+      for await (const chunk of body) {
+        signal.throwIfAborted()
+        parts.push(chunk)
+      }
+    } finally {
+      this.#place(path, new Uint8Array(Buffer.concat(parts)))
+    }
+    return parts.reduce((sum, part) => sum + part.length, 0)
+  }
+
+  async touch(path: string, changedAt: number): Promise<boolean> {
+    const node = this.#find(path)
+    if (node?.kind !== 'file') return false
+    this.#folderFor(path)[0].children.set(path.slice(path.lastIndexOf('/') + 1), { ...node, modifiedAt: changedAt })
+    return true
+  }
+
   async *open(path: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     const node = this.#find(path)
     if (node?.kind !== 'file') throw failure('ENOENT', path)
@@ -66,7 +93,7 @@ export class MemoryDriver implements StorageDriver {
     const [folder, name] = this.#folderFor(to)
     if (folder.children.get(name)?.kind === 'directory') throw failure('EISDIR', to)
     this.#detach(from)
-    folder.children.set(name, node)
+    this.#setChild(folder, name, node)
   }
 
   async remove(path: string): Promise<boolean> {
@@ -94,7 +121,7 @@ export class MemoryDriver implements StorageDriver {
   #place(path: string, bytes: Uint8Array): void {
     const [folder, name] = this.#folderFor(path)
     if (folder.children.get(name)?.kind === 'directory') throw failure('EISDIR', path)
-    folder.children.set(name, { kind: 'file', bytes, modifiedAt: this.#clock.now() })
+    this.#setChild(folder, name, { kind: 'file', bytes, modifiedAt: this.#clock.now() })
   }
 
   /** The folder that the path is in, made on the way, and the path's last name. */
@@ -104,7 +131,7 @@ export class MemoryDriver implements StorageDriver {
     let folder = this.#root
     for (const name of names) {
       let next = folder.children.get(name)
-      if (next === undefined) folder.children.set(name, (next = this.#newFolder()))
+      if (next === undefined) this.#setChild(folder, name, (next = this.#newFolder()))
       if (next.kind !== 'directory') throw failure('ENOTDIR', path)
       folder = next
     }
@@ -114,7 +141,14 @@ export class MemoryDriver implements StorageDriver {
   #detach(path: string): boolean {
     const end = path.lastIndexOf('/')
     const folder = end === 0 ? this.#root : this.#find(path.slice(0, end))
-    return folder?.kind === 'directory' && folder.children.delete(path.slice(end + 1))
+    if (folder?.kind !== 'directory' || !folder.children.delete(path.slice(end + 1))) return false
+    folder.modifiedAt = this.#clock.now()
+    return true
+  }
+
+  #setChild(folder: Folder, name: string, child: StoredFile | Folder): void {
+    folder.children.set(name, child)
+    folder.modifiedAt = this.#clock.now()
   }
 }
 
