@@ -194,7 +194,7 @@ describe('a credential helper', () => {
     const { command, calls } = await helper('failing', 'echo "credentials not found in native keychain"; exit 1')
     await using remote = remoteFor(hub.url, { exec: { command } })
     assert.ok(await remote.content.findManifest(repositoryOf('alpine'), latest, signal))
-    await failureOf(ask(remote), 'login-refused')
+    await failureOf(ask(remote), 'denied')
     assert.equal((await calls()).length, 1)
     assert.match(remote.log.text, /credential helper failed/)
   })
