@@ -6,13 +6,13 @@
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
 
 const heartbeatMs = 20_000
-/** An owner on another host that was silent for so long is gone. */
+/** An owner that was silent for so long is gone. */
 const silenceMs = 90_000
 /** A partial file that nobody asked for in so long is not worth its room. */
 const oldestPartialMs = 24 * 3_600_000
@@ -31,6 +31,7 @@ export class Spool implements AsyncDisposable {
   readonly #clock: Clock
   readonly #log: Log
   readonly #stopped = new AbortController()
+  #isAnnounced = false
 
   private constructor(folder: string, clock: Clock, log: Log) {
     this.#folder = folder
@@ -54,7 +55,7 @@ export class Spool implements AsyncDisposable {
   /** Opens the partial file of this digest, an old one if there is one. Throws what the file system says. */
   async claim(digest: Digest): Promise<SpoolFile> {
     const path = this.#pathOf(digest)
-    await mkdir(this.#own, { recursive: true })
+    await this.#announce()
     try {
       const handle = await open(path, 'r+')
       return { path, handle, leftBytes: (await handle.stat()).size }
@@ -75,9 +76,13 @@ export class Spool implements AsyncDisposable {
     return join(this.#own, digest.replace(':', '-'))
   }
 
+  /** Without a sign of its owner the folder would be taken over by the next process. Tried again until the disk lets it be. */
   async #announce(): Promise<void> {
     await mkdir(this.#own, { recursive: true })
+    if (this.#isAnnounced) return
     await writeFile(join(this.#own, 'owner'), JSON.stringify({ host: hostname(), pid: process.pid }))
+    if (this.#isAnnounced) return
+    this.#isAnnounced = true
     this.#beat().catch((error: unknown) => {
       if (!this.#stopped.signal.aborted) this.#log.warn({ error }, 'the heartbeat of the folder of partial files stopped')
     })
@@ -92,18 +97,24 @@ export class Spool implements AsyncDisposable {
   }
 
   async #takeOver(): Promise<void> {
-    for (const name of await readdir(this.#folder)) {
-      const other = join(this.#folder, name)
-      if (other === this.#own || !(await this.#isAbandoned(other))) continue
-      for (const file of await readdir(other)) await this.#inherit(join(other, file), join(this.#own, file))
-      await rm(other, { recursive: true, force: true })
+    for (const entry of await readdir(this.#folder, { withFileTypes: true })) {
+      const other = join(this.#folder, entry.name)
+      if (!entry.isDirectory() || other === this.#own || !(await this.#isAbandoned(other))) continue
+      try {
+        for (const file of await readdir(other)) await this.#inherit(join(other, file), join(this.#own, file))
+        await rm(other, { recursive: true, force: true })
+      } catch (error) {
+        this.#log.warn({ folder: other, error }, 'what a former process left cannot be taken over')
+      }
     }
   }
 
   async #inherit(from: string, to: string): Promise<void> {
+    if (!/^sha\d+-[0-9a-f]+$/.test(basename(from))) return
     const { size, mtimeMs } = await stat(from)
-    if (!/^sha\d+-[0-9a-f]+$/.test(from.slice(from.lastIndexOf('/') + 1))) return
-    if (size === 0 || this.#clock.now() - mtimeMs > oldestPartialMs) return unlink(from)
+    const ours = await stat(to).catch(() => undefined)
+    // Two former processes may have left the same blob: the longer part saves more.
+    if (size <= (ours?.size ?? 0) || this.#clock.now() - mtimeMs > oldestPartialMs) return unlink(from)
     await rename(from, to)
     this.#log.info({ file: to, bytes: size }, 'a partial file of a former process will be resumed')
   }
@@ -112,7 +123,8 @@ export class Spool implements AsyncDisposable {
     const file = join(folder, 'owner')
     try {
       const { host, pid } = JSON.parse(await readFile(file, 'utf8')) as { host?: unknown; pid?: unknown }
-      if (host === hostname() && typeof pid === 'number') return !isAlive(pid)
+      if (host === hostname() && typeof pid === 'number' && !isAlive(pid)) return true
+      // After a restart of the machine the number may be another program's: only the heartbeat tells.
       return this.#clock.now() - (await stat(file)).mtimeMs > silenceMs
     } catch (error) {
       // A folder that is just being made has no owner yet; one that crashed at that moment is old.
