@@ -10,7 +10,10 @@ import type { Log } from '../telemetry/log.ts'
 
 const failuresToOpen = 5
 const firstPauseMs = 1_000
-const longestPauseMs = 30_000
+/** A recovered origin is noticed so soon. One request in so long a time is no burden, even to a server in trouble. */
+const longestPauseMs = 5_000
+/** Redirects name hosts that we do not choose. */
+const mostCircuits = 1_000
 
 /** Not even tried: the origin has failed too often. */
 export class CircuitOpen extends UpstreamFailure {
@@ -85,8 +88,7 @@ export class Breakers {
   }
 
   #failed(origin: string, isProbe: boolean): void {
-    const circuit = this.#circuits.get(origin) ?? { failures: 0, pauseMs: firstPauseMs, openUntil: undefined, isProbing: false }
-    this.#circuits.set(origin, circuit)
+    const circuit = this.#circuits.get(origin) ?? this.#newCircuit(origin)
     circuit.failures += 1
     // Requests that were under way when it opened say nothing new.
     if (circuit.openUntil !== undefined && !isProbe) return
@@ -95,6 +97,14 @@ export class Breakers {
     else this.#log.warn({ origin, failures: circuit.failures }, 'upstream fails again and again: it is left alone for a while')
     circuit.openUntil = this.#clock.now() + circuit.pauseMs
     circuit.isProbing = false
+  }
+
+  #newCircuit(origin: string): Circuit {
+    const circuit: Circuit = { failures: 0, pauseMs: firstPauseMs, openUntil: undefined, isProbing: false }
+    const oldest = this.#circuits.size < mostCircuits ? undefined : this.#circuits.keys().next().value
+    if (oldest !== undefined) this.#circuits.delete(oldest)
+    this.#circuits.set(origin, circuit)
+    return circuit
   }
 }
 

@@ -53,7 +53,8 @@ export class Transport {
     const verdict = this.#options.breakers.admit(ask.url.origin)
     try {
       const answer = await this.#askTwice(ask, signal)
-      if (answer.status >= 500) verdict.failed()
+      // 501 is about what was asked, not about the server.
+      if (answer.status >= 500 && answer.status !== 501) verdict.failed()
       else verdict.worked()
       return answer
     } catch (error) {
