@@ -6,10 +6,15 @@ import type { RateLimit } from './rate-limits.ts'
 /** The pause after a 429 that names none, doubled by each further one up to the window's length. */
 const firstPauseMs = 60_000
 const longestPauseMs = 3_600_000
+/** A Retry-After beyond this is not believed. */
+const longestAskedPauseMs = 24 * 3_600_000
+/** Docker Hub's window, for a limit that does not name its own. */
+const usualWindowSeconds = 3_600
 
 export class QuotaState {
   readonly #clock: Clock
   #last: RateLimit | undefined
+  #pausedSince = 0
   #pausedUntil = 0
   #pauseMs = firstPauseMs
 
@@ -20,8 +25,9 @@ export class QuotaState {
   /** What the last answer said; `undefined` when it spoke of no limit, or its window is over. */
   get rateLimit(): RateLimit | undefined {
     const last = this.#last
-    if (last?.windowSeconds === undefined) return last
-    return last.seenAt + last.windowSeconds * 1000 > this.#clock.now() ? last : undefined
+    if (last === undefined) return undefined
+    const windowMs = (last.windowSeconds ?? usualWindowSeconds) * 1000
+    return last.seenAt + windowMs > this.#clock.now() ? last : undefined
   }
 
   /** Milliseconds since 1970; in the past when there is no pause. */
@@ -29,11 +35,16 @@ export class QuotaState {
     return this.#pausedUntil
   }
 
-  /** An answer of the registry that was no 429. `limit`: what its headers say; answers without them say nothing about the account. */
-  saw(limit: RateLimit | undefined): void {
+  /**
+   * An answer of the registry that was no 429, to what was asked at `askedAt`. `limit`: what its headers say; answers without them say
+   * nothing about the account. One that grants pulls and was asked for in a pause ends it: what the 429 spoke of is over.
+   */
+  saw(limit: RateLimit | undefined, askedAt: number): void {
     if (limit === undefined) return
     this.#last = limit
-    if (limit.remaining > 0) this.#pauseMs = firstPauseMs
+    if (limit.remaining === 0) return
+    this.#pauseMs = firstPauseMs
+    if (askedAt > this.#pausedSince) this.#pausedUntil = 0
   }
 
   /** A 429: nothing that can wait is asked before the pause is over. */
@@ -41,9 +52,11 @@ export class QuotaState {
     if (limit !== undefined) this.#last = limit
     const now = this.#clock.now()
     if (this.#pausedUntil > now) return
-    const windowMs = (this.#last?.windowSeconds ?? longestPauseMs / 1000) * 1000
-    const own = Math.min(this.#pauseMs, windowMs, longestPauseMs)
-    this.#pausedUntil = now + (failure.retryAfterSeconds === undefined ? own : failure.retryAfterSeconds * 1000)
+    const windowMs = (this.#last?.windowSeconds ?? usualWindowSeconds) * 1000
+    const own = Math.min(this.#pauseMs, windowMs)
+    const asked = failure.retryAfterSeconds
+    this.#pausedSince = now
+    this.#pausedUntil = now + (asked === undefined ? own : Math.min(asked * 1000, longestAskedPauseMs))
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
   }
 }

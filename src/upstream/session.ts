@@ -87,8 +87,9 @@ export class Session {
     let grant = await authorization.find(scope, signal)
     for (;;) {
       const ask: Ask = { method: question.method, url, headers: { ...question.headers, ...headerOf(grant) } }
+      const askedAt = clock.now()
       const answer = await transport.ask(ask, signal)
-      this.#learn(answer)
+      this.#learn(answer, askedAt)
       if (answer.status !== 401) return { ask, answer }
       const challenges = parseChallenges(answer.header('www-authenticate') ?? '')
       const better = await authorization.renew(scope, { challenges, grant, renewed, since }, signal)
@@ -99,11 +100,11 @@ export class Session {
     }
   }
 
-  #learn(answer: Answer): void {
+  #learn(answer: Answer, askedAt: number): void {
     const { quota, clock } = this.#options
     const limit = parseRateLimit((name) => answer.header(name), clock.now())
     if (answer.status === 429) quota.limited(answer.failure(clock.now()), limit)
-    else quota.saw(limit)
+    else quota.saw(limit, askedAt)
   }
 }
 
