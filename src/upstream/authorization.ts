@@ -1,5 +1,6 @@
 // Which Authorization header a request to the registry gets. The registry's challenge is learnt from its first 401; from then on requests
 // bring their token along. A 401 in spite of it is worth one new token, not more.
+import { UpstreamFailure } from '../content.ts'
 import type { Challenge } from '../oci/challenge.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -61,7 +62,7 @@ export class Authorization {
     return this.#bearer({ realm: learnt.realm, service: learnt.service, scope: this.#scopes.get(scope) ?? scope }, signal)
   }
 
-  /** After a 401. `undefined`: there is nothing better to try, so the 401 stands. */
+  /** After a 401. `undefined`: there is nothing better to try, so the 401 stands. Throws UpstreamFailure. */
   async renew(scope: string, refused: Refused, signal: AbortSignal): Promise<Grant | undefined> {
     const challenge = refused.challenges.find(isBearer) ?? refused.challenges.find(({ scheme }) => scheme === 'basic')
     if (challenge === undefined) return undefined
@@ -104,13 +105,17 @@ export class Authorization {
   async #renewBasic(refused: Refused, signal: AbortSignal): Promise<Grant | undefined> {
     const { credentials, refusalMs, registry, log } = this.#options
     const used = refused.grant?.basedOn
-    if (used?.scheme !== 'basic') return refused.renewed ? undefined : this.#basic(signal)
-    if (this.#hopeless.get(used.identity) === undefined) {
-      log.error({ upstream: registry.host }, 'the upstream refused the credentials')
+    if (used?.scheme === 'basic') {
+      if (this.#hopeless.get(used.identity) === undefined) {
+        log.error({ upstream: registry.host }, 'the upstream refused the credentials')
+      }
+      this.#hopeless.set(used.identity, true, refusalMs)
+      credentials?.forget()
+    } else {
+      const grant = refused.renewed ? undefined : await this.#basic(signal)
+      if (grant !== undefined || credentials === undefined) return grant
     }
-    this.#hopeless.set(used.identity, true, refusalMs)
-    credentials?.forget()
-    return undefined
+    throw new UpstreamFailure('login-refused', `${registry.host} refused our credentials`, { status: 401 })
   }
 
   /** `undefined` without credentials, and with those that were refused a moment ago. */

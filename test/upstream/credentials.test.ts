@@ -102,10 +102,10 @@ describe('credentials', () => {
   it('refused by Basic are not sent again for a minute', async () => {
     await using hub = await privateHub({ auth: 'basic' })
     await using remote = remoteFor(hub.url, { username: 'ada', password: 'wrong' })
-    for (let n = 0; n < 5; n += 1) await failureOf(remote.content.findManifest(repository, latest, signal), 'denied')
+    for (let n = 0; n < 5; n += 1) await failureOf(remote.content.findManifest(repository, latest, signal), 'login-refused')
     assert.equal(hub.ledger.filter((entry) => entry.headers.authorization !== undefined).length, 1)
     remote.clock.advance(61)
-    await failureOf(remote.content.findManifest(repository, latest, signal), 'denied')
+    await failureOf(remote.content.findManifest(repository, latest, signal), 'login-refused')
     assert.equal(hub.ledger.filter((entry) => entry.headers.authorization !== undefined).length, 2)
   })
 
