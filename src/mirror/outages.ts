@@ -1,17 +1,25 @@
-// One line in the log when an upstream begins to fail, one when it is back: not one for each pull in between.
+// A line in the log when an upstream begins to fail, and one when it is back: not one for each pull in between, and not a pair for
+// each failure of an upstream that fails now and then.
 import type { UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../telemetry/log.ts'
 
-interface Outage {
-  readonly began: number
+/** An upstream that fails again so soon after it was back says nothing until so long after. */
+const quietMs = 60_000
+
+interface Health {
+  /** `undefined`: it works. */
+  began: number | undefined
   stale: number
+  wasTold: boolean
+  /** When its last line was written. */
+  toldAt: number
 }
 
 export class Outages {
   readonly #clock: Clock
   readonly #log: Log
-  readonly #outages = new Map<string, Outage>()
+  readonly #upstreams = new Map<string, Health>()
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -20,23 +28,34 @@ export class Outages {
 
   /** A question to this upstream failed. */
   failed(upstream: string, error: UpstreamFailure): void {
-    if (this.#outages.has(upstream)) return
-    this.#outages.set(upstream, { began: this.#clock.now(), stale: 0 })
+    const now = this.#clock.now()
+    const health = this.#upstreams.get(upstream) ?? { began: undefined, stale: 0, wasTold: false, toldAt: Number.NEGATIVE_INFINITY }
+    this.#upstreams.set(upstream, health)
+    health.began ??= now
+    if (health.wasTold || now - health.toldAt < quietMs) return
+    health.wasTold = true
+    health.toldAt = now
     this.#log.warn({ upstream, kind: error.kind, error }, 'upstream is in trouble: tags that are here are served as they are')
   }
 
   /** An old answer stood in. */
   stoodIn(upstream: string): void {
-    const outage = this.#outages.get(upstream)
-    if (outage !== undefined) outage.stale += 1
+    const health = this.#upstreams.get(upstream)
+    if (health?.began !== undefined) health.stale += 1
   }
 
   /** This upstream answered. */
   worked(upstream: string): void {
-    const outage = this.#outages.get(upstream)
-    if (outage === undefined) return
-    this.#outages.delete(upstream)
-    const seconds = Math.round((this.#clock.now() - outage.began) / 1000)
-    this.#log.info({ upstream, seconds, staleAnswers: outage.stale }, 'upstream is back')
+    const health = this.#upstreams.get(upstream)
+    if (health?.began === undefined) return
+    const now = this.#clock.now()
+    const seconds = Math.round((now - health.began) / 1000)
+    if (health.wasTold) {
+      this.#log.info({ upstream, seconds, staleAnswers: health.stale }, 'upstream is back')
+      health.toldAt = now
+    }
+    health.began = undefined
+    health.stale = 0
+    health.wasTold = false
   }
 }

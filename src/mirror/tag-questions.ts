@@ -12,6 +12,8 @@ import type { Outages } from './outages.ts'
 import { waitUntil } from './patience.ts'
 import { keyOf, type TagMemory } from './tag-memory.ts'
 
+const backgroundQuestionsAtOnce = 8
+
 export interface TagQuestionsParts extends MirroredManifestsParts {
   readonly manifests: MirroredManifests
   readonly memory: TagMemory
@@ -31,8 +33,11 @@ interface Question {
 export class TagQuestions {
   readonly #parts: TagQuestionsParts
   readonly #running = new Map<string, Question>()
+  /** Tags that wait for their question in the background, or for what follows from it. */
+  readonly #refreshing = new Set<string>()
+  readonly #backgroundQuestions = pLimit(backgroundQuestionsAtOnce)
   /** One at a time, so that each sees what quota the one before has left. */
-  readonly #background = pLimit(1)
+  readonly #backgroundFetches = pLimit(1)
 
   constructor(parts: TagQuestionsParts) {
     this.#parts = parts
@@ -51,14 +56,22 @@ export class TagQuestions {
 
   /** Asks with nobody waiting, and fetches the manifest if the tag has moved, as far as the quota allows. */
   refresh(repository: RepositoryName, tag: Tag): void {
-    if (this.#running.has(keyOf(repository, tag))) return
-    const { manifests, log, stop } = this.#parts
-    const work = async () => {
-      const descriptor = await this.#question(repository, tag).answer
-      if (descriptor === undefined || (await manifests.local(repository, descriptor.digest, stop)) !== undefined) return
-      if (this.#mayWork(repository)) await manifests.fetch(repository, descriptor.digest, stop)
-    }
-    this.#background(work).catch((error: unknown) => log.debug({ repository, tag, error }, 'a tag could not be refreshed'))
+    const key = keyOf(repository, tag)
+    if (this.#refreshing.has(key)) return
+    this.#refreshing.add(key)
+    this.#refresh(repository, tag)
+      .catch((error: unknown) => this.#parts.log.debug({ repository, tag, error }, 'a tag could not be refreshed'))
+      .finally(() => this.#refreshing.delete(key))
+  }
+
+  async #refresh(repository: RepositoryName, tag: Tag): Promise<void> {
+    const { manifests, stop } = this.#parts
+    // Whether it may is looked at when its turn has come: much may have been learnt of upstream while it waited.
+    const found = await this.#backgroundQuestions(() => (this.#mayWork(repository) ? this.#question(repository, tag).answer : undefined))
+    if (found === undefined || (await manifests.local(repository, found.digest, stop)) !== undefined) return
+    await this.#backgroundFetches(async () => {
+      if (this.#mayWork(repository)) await manifests.fetch(repository, found.digest, stop)
+    })
   }
 
   /** What the tag means now, by GET; for everybody who asks meanwhile, and for the store. */
