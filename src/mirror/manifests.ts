@@ -25,6 +25,7 @@ export interface MirroredManifestsParts {
 export class MirroredManifests {
   readonly #parts: MirroredManifestsParts
   readonly #fetches = new SingleFlight<string, Manifest | undefined>()
+  readonly #questions = new SingleFlight<string, ManifestDescription | undefined>()
   readonly #unkept = new LRUCache<string, Manifest>({ maxSize: unkeptBytes, sizeCalculation: ({ bytes }) => bytes.length + 200 })
   readonly #pendingTags = new LRUCache<string, Set<Tag>>({ max: mostPendingTags })
   /** What tags are to point at: one that waits for its manifest may have moved on by the time that this comes. */
@@ -43,7 +44,10 @@ export class MirroredManifests {
 
   async describe(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<ManifestDescription | undefined> {
     const here = await this.local(repository, digest, signal)
-    return here ?? this.#parts.source.describeManifest(repository, digest, signal)
+    if (here !== undefined) return here
+    const { source, stop } = this.#parts
+    const ask = () => source.describeManifest(repository, digest, stop)
+    return waitFor(this.#questions.run(`${repository}@${digest}`, ask), signal)
   }
 
   /** Throws UpstreamFailure. */

@@ -46,6 +46,7 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   readonly #manifests: MirroredManifests
   readonly #tags: Tags
   readonly #coldTags = new SingleFlight<string, Manifest | undefined>()
+  readonly #tagLists = new SingleFlight<string, PageOf<Tag> | undefined>()
   readonly #referrers: MirroredReferrers
 
   private constructor(options: PullThroughOptions, spool: Spool) {
@@ -119,7 +120,8 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   async listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
     const { upstream, local, log } = this.#options
     try {
-      return await upstream.listTags(repository, page, signal)
+      const ask = () => upstream.listTags(repository, page, this.#stop.signal)
+      return await waitFor(this.#tagLists.run(`${repository} ${JSON.stringify(page)}`, ask), signal)
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error
       const here = await patiently(() => local.listTags(repository, page, signal), log, { repository })
