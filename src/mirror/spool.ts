@@ -68,8 +68,12 @@ export class Spool implements AsyncDisposable {
   /** Stops the heartbeat. Partial files stay for the next process; an empty folder goes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort()
-    const names = await readdir(this.#own).catch(() => [])
-    if (names.every((name) => name === 'owner')) await rm(this.#own, { recursive: true, force: true })
+    try {
+      const names = await readdir(this.#own)
+      if (names.every((name) => name === 'owner')) await rm(this.#own, { recursive: true })
+    } catch (error) {
+      this.#log.debug({ folder: this.#own, error }, 'the folder of partial files was not tidied up')
+    }
   }
 
   #pathOf(digest: Digest): string {
