@@ -1,6 +1,7 @@
 // Reads files in large chunks from few buffers. A response that sends a file needs two: one is read into while the other
 // is on its way out. All readers of the process share one budget, so a crowd gets small buffers and a few get large ones.
 import { read } from 'node:fs'
+import { BufferSlabs, type Piece } from './buffer-slabs.ts'
 
 export interface ReadBufferLimits {
   /** What all readers together may hold, as long as the smallest buffers do not exceed it. */
@@ -21,20 +22,20 @@ const defaultLimits: ReadBufferLimits = {
 }
 
 interface Filled {
-  readonly buffer: Buffer
+  readonly piece: Piece
   readonly length: number
 }
 
 export class ReadBuffers {
   readonly #limits: ReadBufferLimits
-  readonly #idle = new Map<number, Buffer[]>()
-  #idleBytes = 0
+  readonly #slabs: BufferSlabs
   #lentBytes = 0
   #readers = 0
 
   /** Sizes must be powers of two. */
   constructor(limits: ReadBufferLimits = defaultLimits) {
     this.#limits = limits
+    this.#slabs = new BufferSlabs(limits)
   }
 
   /** Bytes in the hands of readers. */
@@ -49,7 +50,7 @@ export class ReadBuffers {
    */
   async *readChunks(fd: number, start: number, endExclusive: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     let position = start
-    let current: Buffer | undefined
+    let current: Piece | undefined
     let ahead: Promise<Filled> | undefined
     this.#readers += 1
     try {
@@ -57,11 +58,11 @@ export class ReadBuffers {
       while (ahead !== undefined) {
         const filled: Filled = await ahead
         ahead = undefined
-        current = filled.buffer
+        current = filled.piece
         signal.throwIfAborted()
         position += filled.length
         ahead = this.#readAhead(fd, position, endExclusive)
-        yield filled.length === current.length ? current : current.subarray(0, filled.length)
+        yield current.buffer.subarray(0, filled.length)
         this.#giveBack(current)
         current = undefined
       }
@@ -70,16 +71,16 @@ export class ReadBuffers {
       if (current !== undefined) this.#giveBack(current)
       // The system still writes into the buffer that is read ahead; nobody else may have it before that is over.
       const left = await ahead?.catch(() => undefined)
-      if (left !== undefined) this.#giveBack(left.buffer)
+      if (left !== undefined) this.#giveBack(left.piece)
     }
   }
 
   #readAhead(fd: number, position: number, endExclusive: number): Promise<Filled> | undefined {
     const wanted = endExclusive - position
     if (wanted <= 0) return undefined
-    const buffer = this.#lend(wanted)
-    const filling = readSome(fd, buffer, Math.min(wanted, buffer.length), position).catch((error: unknown) => {
-      this.#giveBack(buffer)
+    const piece = this.#lend(wanted)
+    const filling = readSome(fd, piece, Math.min(wanted, piece.buffer.length), position).catch((error: unknown) => {
+      this.#giveBack(piece)
       throw error
     })
     // The failure is met by the next `await ahead`, which comes only when the consumer asks again.
@@ -87,13 +88,10 @@ export class ReadBuffers {
     return filling
   }
 
-  #lend(wanted: number): Buffer {
-    const size = this.#sizeFor(wanted)
-    this.#lentBytes += size
-    const idle = this.#idle.get(size)?.pop()
-    if (idle === undefined) return Buffer.allocUnsafeSlow(size)
-    this.#idleBytes -= size
-    return idle
+  #lend(wanted: number): Piece {
+    const piece = this.#slabs.take(this.#sizeFor(wanted))
+    this.#lentBytes += piece.buffer.length
+    return piece
   }
 
   /** A fair share, but never more than is left: slow readers may sit on large buffers from a quieter time. */
@@ -105,25 +103,21 @@ export class ReadBuffers {
     return size
   }
 
-  #giveBack(buffer: Buffer): void {
-    this.#lentBytes -= buffer.length
-    if (this.#idleBytes + buffer.length > this.#limits.idleBytes) return
-    const idle = this.#idle.get(buffer.length)
-    if (idle === undefined) this.#idle.set(buffer.length, [buffer])
-    else idle.push(buffer)
-    this.#idleBytes += buffer.length
+  #giveBack(piece: Piece): void {
+    this.#lentBytes -= piece.buffer.length
+    this.#slabs.give(piece)
   }
 }
 
 /** The budget of the process. */
 export const readBuffers = new ReadBuffers()
 
-function readSome(fd: number, buffer: Buffer, length: number, position: number): Promise<Filled> {
+function readSome(fd: number, piece: Piece, length: number, position: number): Promise<Filled> {
   return new Promise((resolve, reject) => {
-    read(fd, buffer, 0, length, position, (error, bytesRead) => {
+    read(fd, piece.buffer, 0, length, position, (error, bytesRead) => {
       if (error !== null) reject(error)
       else if (bytesRead === 0) reject(new Error(`the file ends at byte ${position}, before its expected end`))
-      else resolve({ buffer, length: bytesRead })
+      else resolve({ piece, length: bytesRead })
     })
   })
 }

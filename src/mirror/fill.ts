@@ -21,6 +21,7 @@ import { type FillParts, type FillStart, startFill } from './fill-start.ts'
 import { patiently } from './local-trouble.ts'
 import { resumingTransfer, type ResumingTransferOptions } from './resuming-transfer.ts'
 import type { SpoolFile } from './spool.ts'
+import { SpoolWriter } from './spool-writer.ts'
 
 export class Fill implements GrowingBlob {
   readonly digest: Digest
@@ -174,30 +175,37 @@ export class Fill implements GrowingBlob {
   async #run(first: BlobTransfer): Promise<void> {
     const file = this.#file
     if (file === undefined) return first.close()
+    const onWritten = (bytes: Uint8Array) => this.#grow(bytes)
+    const writer = new SpoolWriter({ file: file.handle, position: this.#position, size: this.#size, onWritten })
     try {
       const wanted = { start: this.#position, end: this.#size, size: this.#size }
       for await (const chunk of resumingTransfer(wanted, first, this.direct(this.#signal))) {
-        if (!(await this.#keep(file, chunk))) return await this.#giveUpKeeping(file)
+        if (!(await this.#isKept(writer.add(chunk)))) return await this.#giveUpKeeping(file)
       }
     } catch (error) {
+      await this.#isKept(writer.flush())
       return this.#fail(error, file)
     }
-    await this.#judge(file)
+    if (await this.#isKept(writer.flush())) await this.#judge(file)
+    else await this.#giveUpKeeping(file)
   }
 
   /** False when the disk refuses. */
-  async #keep(file: SpoolFile, chunk: Uint8Array): Promise<boolean> {
+  async #isKept(writing: Promise<void>): Promise<boolean> {
     try {
-      await writeAll(file.handle, chunk, this.#position)
+      await writing
+      return true
     } catch (error) {
       const facts = { digest: this.digest, position: this.#position, error }
       this.#parts.log.error(facts, 'a blob cannot be kept, the disk refuses it: clients are served straight from upstream')
       return false
     }
-    this.#hash.update(chunk)
-    this.#position += chunk.length
+  }
+
+  #grow(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+    this.#position += bytes.length
     this.#show(Math.min(this.#position, (this.#size ?? this.#position) - 1))
-    return true
   }
 
   async #giveUpKeeping(file: SpoolFile): Promise<void> {
@@ -270,12 +278,5 @@ export class Fill implements GrowingBlob {
     await this.#file?.handle
       .close()
       .catch((error: unknown) => this.#parts.log.debug({ digest: this.digest, error }, 'closing a partial file'))
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written)
-    written += bytesWritten
   }
 }
