@@ -7,9 +7,11 @@ import type { Log } from '../telemetry/log.ts'
 import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import { answerNotFound } from './handlers/base.ts'
+import { createLocate } from './locations.ts'
 import { type AccessLog, createAccessLog } from './middleware/access-log.ts'
 import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
+import type { OwnContent } from './own-content.ts'
 import { type NameOf, normalPrefix } from './request-names.ts'
 import { createRoutes } from './routes.ts'
 
@@ -17,6 +19,10 @@ export interface AppOptions {
   readonly content: ContentSource
   /** `undefined`: `_catalog` is unsupported. */
   readonly catalog?: Catalog | undefined
+  /** catalog.maxentries; 1000 when not given, as in distribution. */
+  readonly maxCatalogEntries?: number | undefined
+  /** `undefined`: everything is mirrored, nothing can be pushed. */
+  readonly own?: OwnContent | undefined
   readonly log: Log
   /** Shared with the server, which waits for them when it stops. */
   readonly requests: LiveRequests
@@ -24,11 +30,15 @@ export interface AppOptions {
   readonly accessLog?: AccessLog | undefined
   /** http.prefix. */
   readonly prefix?: string | undefined
+  /** http.host. */
+  readonly host?: string | undefined
+  /** http.relativeurls. */
+  readonly relativeUrls?: boolean | undefined
   /** http.headers: on every answer below `/v2/`. */
   readonly headers?: Readonly<Record<string, readonly string[]>> | undefined
   /** Names stay as they are, whatever `ns` says, when not given. */
   readonly nameOf?: NameOf | undefined
-  /** Ranges of proxies whose X-Forwarded-For is believed in the access log; loopback and private networks when not given. */
+  /** Ranges of proxies whose Forwarded and X-Forwarded-* are believed; loopback and private networks when not given. */
   readonly trustedProxies?: readonly string[] | undefined
   /** Whether files may be sent by sendfile(2); true when not given. */
   readonly sendfile?: boolean | undefined
@@ -37,13 +47,15 @@ export interface AppOptions {
 
 export function createApp(options: AppOptions): Koa<Exchange> {
   const { log, requests } = options
+  const prefix = normalPrefix(options.prefix)
+  const trustedProxies = parseRanges(options.trustedProxies ?? privateRanges)
   const app = new Koa<Exchange>()
   // Koa tells here of every connection that breaks, and would print a stack for each; leaving is what clients do.
   app.on('error', (error: unknown) => log.debug({ error }, 'a connection broke'))
   app.use(
     createCancellation({
       requests,
-      trustedProxies: parseRanges(options.trustedProxies ?? privateRanges),
+      trustedProxies,
       clock: options.clock ?? systemClock,
       log,
     }),
@@ -54,8 +66,11 @@ export function createApp(options: AppOptions): Koa<Exchange> {
     createRoutes({
       content: options.content,
       catalog: options.catalog,
+      maxCatalogEntries: options.maxCatalogEntries ?? 1000,
+      own: options.own,
+      locate: createLocate({ rules: { host: options.host, relative: options.relativeUrls ?? false, prefix }, trustedProxies, log }),
       nameOf: options.nameOf ?? ((_ns, name) => name),
-      prefix: normalPrefix(options.prefix),
+      prefix,
       commonHeaders: ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})],
       sendfile: options.sendfile ?? true,
     }),

@@ -30,7 +30,7 @@ export function parseRanges(ranges: readonly string[]): BlockList {
 export function clientAddressOf(req: IncomingMessage, trusted: BlockList): string {
   const peer = req.socket.remoteAddress
   const forwarded = req.headers['x-forwarded-for'] ?? req.headers['x-real-ip']
-  if (forwarded === undefined || !isTrusted(peer, trusted)) return plain(peer)
+  if (forwarded === undefined || !isTrustedPeer(req, trusted)) return plain(peer)
   for (const part of String(forwarded).split(',')) {
     const address = part.trim()
     if (isIP(address) !== 0) return address
@@ -39,7 +39,8 @@ export function clientAddressOf(req: IncomingMessage, trusted: BlockList): strin
 }
 
 /** A connection without an address is a Unix socket: the proxy is on this machine. */
-function isTrusted(peer: string | undefined, trusted: BlockList): boolean {
+export function isTrustedPeer(req: IncomingMessage, trusted: BlockList): boolean {
+  const peer = req.socket.remoteAddress
   if (peer === undefined) return true
   return trusted.check(plain(peer), isIP(plain(peer)) === 6 ? 'ipv6' : 'ipv4')
 }

@@ -1,13 +1,12 @@
 // Ends an answer that can't be completed. The client must see the connection end (FIN) before the last byte: containerd resumes
 // after a FIN and gives up on a reset, and an orderly end of a chunked or short body would pass for the whole.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { systemClock } from '../lib/clock.ts'
-import type { Exchange } from './exchange.ts'
 
 /** How long a client may take to close its side. */
 const lingerMs = 10_000
 
-export function endShort(exchange: Exchange): void {
-  const { req, res } = exchange
+export function endShort({ req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse }): void {
   const { socket } = res
   if (socket === null || socket.destroyed) return
   socket.end()

@@ -1,7 +1,8 @@
 // How errors look to clients: status, body and headers. The only place that knows HTTP statuses of error codes.
 import { UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
-import { type ErrorCode, RegistryError } from '../oci/errors.ts'
+import { type ErrorCode, RegistryError, RegistryErrors } from '../oci/errors.ts'
 import { answerJson, type Exchange } from './exchange.ts'
+import { BodyTooLarge } from './request-body.ts'
 
 /** Total on purpose: a new code without a status does not compile. distribution-spec, "Error Codes", and distribution's own. */
 export const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -36,6 +37,8 @@ export interface ErrorAnswer {
 
 /** Never says more than a client may know: a failure's own text can name hosts and paths, so it stays in the log. */
 export function errorAnswerOf(error: unknown): ErrorAnswer {
+  // distribution-spec, "Pushing Manifests": a manifest over the limit is answered 413.
+  if (error instanceof BodyTooLarge) return { status: 413, code: 'MANIFEST_INVALID', message: 'manifest invalid', detail: error.message }
   if (error instanceof RegistryError) {
     return { status: statusOf[error.code], code: error.code, message: error.message, detail: error.detail }
   }
@@ -66,8 +69,12 @@ function gatewayStatusOf(status: number | undefined): number {
 }
 
 export function answerError(exchange: Exchange, error: unknown, extraHeaders: readonly string[] = []): void {
-  const { status, code, message, detail, retryAfterSeconds } = errorAnswerOf(error)
+  const { status, retryAfterSeconds } = errorAnswerOf(error)
   const headers = [...extraHeaders]
   if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(Math.max(0, Math.ceil(retryAfterSeconds))))
-  answerJson(exchange, status, headers, { errors: [detail === undefined ? { code, message } : { code, message, detail }] })
+  const told = error instanceof RegistryErrors ? error.errors : [error]
+  const errors = told
+    .map(errorAnswerOf)
+    .map(({ code, message, detail }) => (detail === undefined ? { code, message } : { code, message, detail }))
+  answerJson(exchange, status, headers, { errors })
 }

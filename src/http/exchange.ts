@@ -2,6 +2,7 @@
 // response, because Koa's setters would add charsets to media types and cost more than the whole rest of a hot answer.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provenance } from '../content.ts'
+import { endAfterBody, isUnread, isWaiting } from './request-body.ts'
 
 const noHeaders: readonly string[] = []
 
@@ -64,6 +65,10 @@ function originForm(target: string): string {
 /** `headers` are name, value, name, value and must hold Content-Length where `body` is given, also for HEAD. */
 export function answer(exchange: Exchange, status: number, headers: readonly string[], body: Uint8Array | undefined): void {
   const { res } = exchange
+  if (isUnread(exchange)) {
+    answerUnread(exchange, status, headers, body)
+    return
+  }
   res.writeHead(status, exchange.commonHeaders.concat(headers))
   if (body === undefined || exchange.isHead) {
     res.end()
@@ -71,6 +76,18 @@ export function answer(exchange: Exchange, status: number, headers: readonly str
   }
   exchange.bodyBytes += body.length
   res.end(body)
+}
+
+/** All bytes go out at once, but the answer ends when the request's body is out of the way. */
+function answerUnread(exchange: Exchange, status: number, headers: readonly string[], body: Uint8Array | undefined): void {
+  const { req, res } = exchange
+  res.writeHead(status, exchange.commonHeaders.concat(headers, isWaiting(req) ? ['Connection', 'close'] : []))
+  if (body === undefined || exchange.isHead) res.flushHeaders()
+  else {
+    exchange.bodyBytes += body.length
+    res.write(body)
+  }
+  void endAfterBody(exchange)
 }
 
 export function answerJson(exchange: Exchange, status: number, headers: readonly string[], value: unknown): void {

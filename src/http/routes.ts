@@ -6,17 +6,27 @@ import type { Catalog, ContentSource } from '../content.ts'
 import { answerRoot, answerVersion, redirectToVersion } from './handlers/base.ts'
 import { createBlobHandlers } from './handlers/blobs.ts'
 import { createCatalogHandler } from './handlers/catalog.ts'
+import { createBlobDelete } from './handlers/delete-blobs.ts'
 import { createManifestHandlers } from './handlers/manifests.ts'
+import { createManifestDelete, createManifestPush } from './handlers/push-manifests.ts'
 import { createReferrersHandler } from './handlers/referrers.ts'
 import { answerRefused } from './handlers/refused.ts'
+import { answerPing, createSearchHandler } from './handlers/search.ts'
 import { createTagsHandler } from './handlers/tags.ts'
+import { createUploadHandlers } from './handlers/uploads.ts'
 import type { Exchange, Handler } from './exchange.ts'
-import { createNaming, type NameOf, pathInside } from './request-names.ts'
+import type { Locate } from './locations.ts'
+import { createWriteParts, type OwnContent } from './own-content.ts'
+import { createNaming, type NameOf, type Naming, pathInside } from './request-names.ts'
 import type { SendBlobOptions } from './send-blob.ts'
 
 export interface RoutesOptions extends SendBlobOptions {
   readonly content: ContentSource
   readonly catalog: Catalog | undefined
+  readonly maxCatalogEntries: number
+  /** `undefined`: everything is mirrored, nothing can be pushed. */
+  readonly own: OwnContent | undefined
+  readonly locate: Locate
   readonly nameOf: NameOf
   /** `/pfx`, or nothing. */
   readonly prefix: string
@@ -33,18 +43,44 @@ interface Route {
 }
 
 function routesOf(options: RoutesOptions): readonly Route[] {
-  const { content } = options
+  const { content, catalog, own } = options
   const naming = createNaming(options.nameOf)
   const manifests = createManifestHandlers(content, naming)
   const blobs = createBlobHandlers(content, naming, options)
+  const referrers = createReferrersHandler(content, naming, own?.isOwn ?? (() => false))
+  const writes = own === undefined ? noWrites : writesOf(own, naming, options.locate)
   return [
-    { pattern: /^\/v2\/_catalog$/, methods: { GET: createCatalogHandler(options.catalog) } },
+    { pattern: /^\/v2\/_catalog$/, methods: { GET: createCatalogHandler(catalog, options.maxCatalogEntries) } },
     { pattern: /^\/v2\/(.+)\/tags\/list$/, methods: { GET: createTagsHandler(content, naming) } },
-    { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, methods: { GET: manifests.GET, HEAD: manifests.HEAD } },
-    { pattern: /^\/v2\/(.+)\/blobs\/uploads(?:\/[^/]*)?$/, methods: {} },
-    { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { GET: blobs.GET, HEAD: blobs.HEAD } },
-    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: createReferrersHandler(content, naming) } },
+    { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, methods: { GET: manifests.GET, HEAD: manifests.HEAD, ...writes.manifest } },
+    { pattern: /^\/v2\/(.+)\/blobs\/uploads\/?$/, methods: writes.uploads },
+    { pattern: /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/, methods: writes.upload },
+    { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { GET: blobs.GET, HEAD: blobs.HEAD, ...writes.blob } },
+    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: referrers } },
   ]
+}
+
+interface Writes {
+  readonly manifest: Methods
+  readonly blob: Methods
+  readonly uploads: Methods
+  readonly upload: Methods
+}
+
+const noWrites: Writes = { manifest: {}, blob: {}, uploads: {}, upload: {} }
+
+/** What the configuration forbids is no method of its route, so that Allow tells what is. */
+function writesOf(own: OwnContent, naming: Naming, locate: Locate): Writes {
+  const parts = createWriteParts(own, naming, locate)
+  const { begin, append, finish, status, cancel } = createUploadHandlers(parts)
+  const upload = { GET: status, HEAD: status }
+  if (own.isReadOnly) return { ...noWrites, upload }
+  return {
+    manifest: { PUT: createManifestPush(parts), ...(own.canDelete ? { DELETE: createManifestDelete(parts) } : {}) },
+    blob: own.canDelete ? { DELETE: createBlobDelete(parts) } : {},
+    uploads: { POST: begin },
+    upload: { ...upload, PATCH: append, PUT: finish, DELETE: cancel },
+  }
 }
 
 /** Answers what a route matches; everything else falls through. */
@@ -68,6 +104,10 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
       exchange.commonHeaders = commonHeaders
       answerBase(exchange)
     })
+  }
+  if (options.catalog !== undefined) {
+    add(/^\/v1\/_ping$/, answerPing)
+    add(/^\/v1\/search$/, createSearchHandler(options.catalog))
   }
   for (const { pattern, methods } of routesOf(options)) {
     const allowed = Object.keys(methods).join(', ')

@@ -13,8 +13,6 @@ const maxHeaderBytes = 32 * 1024
 const keepAliveTimeoutMs = 75_000
 /** For a request's headers; also ends connections that never ask anything. */
 const headersTimeoutMs = 60_000
-/** For a whole request with its body. Says nothing about answers: a pull may take as long as it likes. */
-const requestTimeoutMs = 300_000
 /** How long a client that sent nonsense may take to read what was wrong with it. */
 const refusalLingerMs = 2000
 
@@ -45,11 +43,14 @@ export async function openServer(options: ServerOptions): Promise<OpenServer> {
       maxHeaderSize: maxHeaderBytes,
       keepAliveTimeout: keepAliveTimeoutMs,
       headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
+      // A push may take as long as it likes; who takes a body ends those that fall silent.
+      requestTimeout: 0,
       noDelay: true,
     },
     (req, res) => void options.handle(req, res),
   )
+  // Leave to send is given where the body is wanted, so that nobody sends a gigabyte to be refused.
+  server.on('checkContinue', (req, res) => void options.handle(req, res))
   server.on('clientError', refuse)
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {

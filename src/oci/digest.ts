@@ -5,7 +5,8 @@ import { RegistryError } from './errors.ts'
 declare const brand: unique symbol
 /** `algorithm:lower-case hex`, of an algorithm that this registry can verify. */
 export type Digest = string & { readonly [brand]: 'Digest' }
-export type DigestAlgorithm = 'sha256' | 'sha384' | 'sha512'
+export const digestAlgorithms = ['sha256', 'sha384', 'sha512'] as const
+export type DigestAlgorithm = (typeof digestAlgorithms)[number]
 
 const hexLengths: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha384: 96, sha512: 128 }
 const pattern = /^(sha256|sha384|sha512):([a-f0-9]+)$/
@@ -14,6 +15,10 @@ const pattern = /^(sha256|sha384|sha512):([a-f0-9]+)$/
 export function isDigest(text: string): text is Digest {
   const match = pattern.exec(text)
   return match !== null && match[2]?.length === hexLengths[match[1] as DigestAlgorithm]
+}
+
+export function isDigestAlgorithm(text: string): text is DigestAlgorithm {
+  return Object.hasOwn(hexLengths, text)
 }
 
 /** Throws RegistryError DIGEST_INVALID. */

@@ -47,3 +47,14 @@ export function parseContentRange(header: string | undefined): ContentRange | un
 export function formatContentRange(range: ByteRange, size: number): string {
   return `bytes ${range.start}-${range.end}/${size}`
 }
+
+/**
+ * Content-Range of a chunk of an upload. distribution-spec, "Pushing a blob in chunks": `0-9`, both ends inclusive, without a unit;
+ * `bytes 0-9/100` is what RFC 9110 would have, and means the same. `undefined` when it can't be understood.
+ */
+export function parseChunkRange(header: string): ByteRange | undefined {
+  const match = /^(?:bytes[ =])?\s*(\d{1,15})-(\d{1,15})(?:\/(?:\d+|\*))?$/i.exec(header.trim())
+  if (match === null) return undefined
+  const [start, end] = [Number(match[1]), Number(match[2])]
+  return end < start ? undefined : { start, end }
+}

@@ -21,7 +21,7 @@ export function createBlobHandlers(
       const { asked, repository } = naming(exchange, rawName)
       const digest = digestIn(rawDigest)
       const handle = await content.findBlob(repository, digest, exchange.signal)
-      if (handle === undefined) throw unknown(asked, digest)
+      if (handle === undefined) throw unknownBlob(asked, digest)
       const plan = planOf(exchange, handle)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, handle)
       else if (plan.status === 304) answer(exchange, 304, plan.headers, undefined)
@@ -31,7 +31,7 @@ export function createBlobHandlers(
       const { asked, repository } = naming(exchange, rawName)
       const digest = digestIn(rawDigest)
       const description = await content.describeBlob(repository, digest, exchange.signal)
-      if (description === undefined) throw unknown(asked, digest)
+      if (description === undefined) throw unknownBlob(asked, digest)
       const plan = planOf(exchange, description)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, description)
       else answer(exchange, plan.status, plan.headers, undefined)
@@ -60,6 +60,6 @@ function answerUnsatisfiable(exchange: Exchange, { descriptor }: BlobDescription
   answerError(exchange, error, ['Content-Range', `bytes */${descriptor.size}`])
 }
 
-function unknown(repository: RepositoryName, digest: Digest): RegistryError {
+export function unknownBlob(repository: RepositoryName, digest: Digest): RegistryError {
   return new RegistryError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: { name: repository, digest } })
 }

@@ -14,14 +14,14 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
       const { asked, repository } = naming(exchange, rawName)
       const reference = referenceIn(rawReference)
       const manifest = await content.findManifest(repository, reference, exchange.signal)
-      if (manifest === undefined) throw unknown(asked, reference)
+      if (manifest === undefined) throw unknownManifest(asked, reference)
       answerManifest(exchange, manifest, manifest.bytes)
     },
     async HEAD(exchange, [rawName, rawReference]) {
       const { asked, repository } = naming(exchange, rawName)
       const reference = referenceIn(rawReference)
       const description = await content.describeManifest(repository, reference, exchange.signal)
-      if (description === undefined) throw unknown(asked, reference)
+      if (description === undefined) throw unknownManifest(asked, reference)
       answerManifest(exchange, description, undefined)
     },
   }
@@ -38,7 +38,7 @@ function answerManifest(exchange: Exchange, { descriptor, provenance }: Manifest
   answer(exchange, 200, headers, bytes)
 }
 
-function unknown(repository: RepositoryName, reference: Reference): RegistryError {
+export function unknownManifest(repository: RepositoryName, reference: Reference): RegistryError {
   const detail = isDigestReference(reference) ? `unknown manifest name=${repository} revision=${reference}` : `unknown tag=${reference}`
   return new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', { detail })
 }

@@ -1,16 +1,22 @@
-// What refers to a manifest (distribution-spec, "Listing Referrers"). A 404 sends clients to the fallback tag.
-import type { ContentSource } from '../../content.ts'
+// What refers to a manifest (distribution-spec, "Listing Referrers"). A 404 sends clients to the fallback tag, so it is only given
+// where upstream gives it; of what is our own, an empty list says that there are none.
+import type { ContentSource, Referrers } from '../../content.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
+import type { RepositoryName } from '../../oci/names.ts'
 import { answer, type Handler, pushProvenance } from '../exchange.ts'
 import { digestIn, type Naming } from '../request-names.ts'
 
-export function createReferrersHandler(content: ContentSource, naming: Naming): Handler {
+const none = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] }))
+
+export function createReferrersHandler(content: ContentSource, naming: Naming, isOwn: (repository: RepositoryName) => boolean): Handler {
   return async (exchange, [rawName, rawDigest]) => {
     const { asked, repository } = naming(exchange, rawName)
     const subject = digestIn(rawDigest)
     const artifactType = new URLSearchParams(exchange.query).get('artifactType') ?? undefined
-    const referrers = await content.listReferrers(repository, subject, artifactType, exchange.signal)
+    const referrers =
+      (await content.listReferrers(repository, subject, artifactType, exchange.signal)) ??
+      (isOwn(repository) ? noneOf(artifactType) : undefined)
     if (referrers === undefined) {
       throw new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', {
         detail: `no referrers known name=${asked} subject=${subject}`,
@@ -21,4 +27,8 @@ export function createReferrersHandler(content: ContentSource, naming: Naming): 
     pushProvenance(headers, referrers.provenance)
     answer(exchange, 200, headers, referrers.bytes)
   }
+}
+
+function noneOf(artifactType: string | undefined): Referrers {
+  return { bytes: none, filtersApplied: artifactType === undefined ? undefined : 'artifactType', provenance: { verdict: 'hit' } }
 }

@@ -1,0 +1,40 @@
+// What it takes to keep content of one's own: where it goes, which names are ours, and what the configuration allows.
+import type { WritableContent } from '../content-sink.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { Locate } from './locations.ts'
+import type { Naming } from './request-names.ts'
+
+export interface OwnContent {
+  readonly content: WritableContent
+  /** Whether a repository is kept here, and not mirrored. */
+  readonly isOwn: (repository: RepositoryName) => boolean
+  /** storage.maintenance.readonly: nothing changes. */
+  readonly isReadOnly: boolean
+  /** storage.delete.enabled */
+  readonly canDelete: boolean
+  /** http.secret; whoever has it can make addresses of uploads. */
+  readonly secret: string
+}
+
+/** What the handlers of pushes and deletes share. */
+export interface WriteParts {
+  readonly content: WritableContent
+  /** Throws for what is not ours, too: RegistryError UNSUPPORTED. */
+  readonly naming: Naming
+  /** Of what is mirrored, too. */
+  readonly anyNaming: Naming
+  readonly locate: Locate
+  readonly secret: string
+}
+
+export function createWriteParts({ content, isOwn, secret }: OwnContent, anyNaming: Naming, locate: Locate): WriteParts {
+  const naming: Naming = (exchange, raw) => {
+    const names = anyNaming(exchange, raw)
+    if (isOwn(names.repository)) return names
+    throw new RegistryError('UNSUPPORTED', 'The operation is unsupported.', {
+      detail: `${names.asked} is mirrored: only repositories that proxy.local names can be pushed to or deleted from`,
+    })
+  }
+  return { content, naming, anyNaming, locate, secret }
+}
