@@ -100,55 +100,53 @@ function tagRuleOf({ match, ttl, stalewhilerevalidate, staleiferror }: Proxy['ta
 
 /** The registry of a host; of `undefined`, the main one. */
 function openUpstreams(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): (host: string | undefined) => TransferSource {
-  const open = (key: string, url: string, remote: Remote): RemoteContent => openRemote(key, url, remote, { proxy, parts })
   const openWithMirrors = (key: string, url: string, { mirrors, ...remote }: Remote & Pick<Proxy, 'mirrors'>): TransferSource => {
-    const sources = [
-      ...mirrors.map((mirror, at) => ({ name: mirror.remoteurl, source: open(`${key}.mirrors[${at}]`, mirror.remoteurl, mirror) })),
-      { name: url, source: open(key, url, remote) },
-    ]
+    const opened = (at: string, source: string, its: Remote) => ({
+      name: new URL(source).host,
+      source: opener(at, its, proxy, parts)(source),
+    })
+    const origin = opened(key, url, remote)
+    const sources = [...mirrors.map((mirror, at) => opened(`${key}.mirrors[${at}]`, mirror.remoteurl, mirror)), origin]
     for (const { source } of sources) building.defer(() => source.close())
-    return sources.length === 1 && sources[0] !== undefined
-      ? sources[0].source
-      : new EqualSources({ sources, clock: parts.clock, log: parts.log })
+    return mirrors.length === 0 ? origin.source : new EqualSources({ sources, clock: parts.clock, log: parts.log })
   }
   const main = openWithMirrors('proxy', proxy.remoteurl, proxy)
-  const { '*': any, ...named } = proxy.upstreams
+  const { '*': any = noRemote, ...named } = proxy.upstreams
   const others = new Map(
     Object.entries(named).map(([key, upstream]) => {
       const host = key.toLowerCase()
       return [host, openWithMirrors(`proxy.upstreams.${key}`, upstream.remoteurl ?? registryUrlOf(host), upstream)]
     }),
   )
-  const onDemand = building.use(new OnDemandSources((host) => open("proxy.upstreams.'*'", registryUrlOf(host), any ?? noRemote), parts.log))
+  const openAny = opener("proxy.upstreams['*']", any, proxy, parts)
+  const onDemand = building.use(new OnDemandSources((host) => openAny(registryUrlOf(host)), parts.log))
   return (host) => (host === undefined ? main : (others.get(host) ?? onDemand.of(host)))
 }
 
 const noRemote: Remote = { insecure: false }
 
-interface Shared {
-  readonly proxy: Proxy
-  readonly parts: MirrorParts
-}
-
-function openRemote(key: string, url: string, remote: Remote, { proxy, parts }: Shared): RemoteContent {
-  const { username, password, exec, ca, insecure } = remote
-  return new RemoteContent({
-    url,
-    username,
-    password,
-    exec: exec === undefined ? undefined : { command: exec.command, lifetimeMs: exec.lifetime },
-    trustedRealms: proxy.trustedrealms,
-    ca: ca === undefined ? undefined : readCertificates(key, ca),
-    insecure,
-    // Names come with their `library/` from the routing.
-    libraryPrefix: false,
-    connectTimeoutMs: proxy.connecttimeout,
-    headersTimeoutMs: proxy.responseheadertimeout,
-    bodyIdleTimeoutMs: proxy.bodyidletimeout,
-    userAgent: parts.userAgent,
-    clock: parts.clock,
-    log: parts.log,
-  })
+/** Opens registries that are talked to in the same way. Connects to nothing. */
+function opener(key: string, remote: Remote, proxy: Proxy, parts: MirrorParts): (url: string) => RemoteContent {
+  const { username, password, exec, insecure } = remote
+  const ca = remote.ca === undefined ? undefined : readCertificates(key, remote.ca)
+  return (url) =>
+    new RemoteContent({
+      url,
+      username,
+      password,
+      exec: exec === undefined ? undefined : { command: exec.command, lifetimeMs: exec.lifetime },
+      trustedRealms: proxy.trustedrealms,
+      ca,
+      insecure,
+      // Names come with their `library/` from the routing.
+      libraryPrefix: false,
+      connectTimeoutMs: proxy.connecttimeout,
+      headersTimeoutMs: proxy.responseheadertimeout,
+      bodyIdleTimeoutMs: proxy.bodyidletimeout,
+      userAgent: parts.userAgent,
+      clock: parts.clock,
+      log: parts.log,
+    })
 }
 
 function readCertificates(key: string, file: string): string {

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import type { Config } from '../config/load.ts'
+import { registryUrlOf } from '../lib/registry-hosts.ts'
 
 /** `address` is the bound one: `[::]:5000`, or the path of a socket. */
 export function greeting(config: Config, address: string): string {
@@ -9,10 +10,29 @@ export function greeting(config: Config, address: string): string {
   const kept = storage.filesystem === undefined ? 'in memory, until it stops' : resolve(storage.filesystem.rootdirectory)
   const lines = [
     `entrepot listens on ${address}`,
-    `  mirrors   ${proxy === undefined ? 'nothing: a registry of its own' : withoutUserinfo(proxy.remoteurl)}`,
+    ...(proxy === undefined ? ['  mirrors   nothing: a registry of its own'] : upstreamLines(proxy)),
     `  keeps     ${kept}`,
   ]
   return `${[...lines, ...(proxy === undefined ? [] : snippet(config, address))].join('\n')}\n\n`
+}
+
+type Proxy = NonNullable<Config['proxy']>
+
+/** The main upstream, then each other one by the host that stands before its images. */
+function upstreamLines(proxy: Proxy): string[] {
+  const { '*': any, ...named } = proxy.upstreams
+  const others = Object.entries(named).map(
+    ([host, { remoteurl, mirrors }]) => `${host}, from ${urlWords(remoteurl ?? registryUrlOf(host), mirrors)}`,
+  )
+  const onDemand = any === undefined || any.allow.length === 0 ? [] : [`${any.allow.join(', ')}, on demand`]
+  const lines = [urlWords(proxy.remoteurl, proxy.mirrors), ...others, ...onDemand]
+  const offline = proxy.offline ? ['  offline   what is kept is served, and nobody is asked (proxy.offline)'] : []
+  return [...lines.map((line, at) => `  ${at === 0 ? 'mirrors' : '       '}   ${line}`), ...offline]
+}
+
+function urlWords(url: string, mirrors: Proxy['mirrors']): string {
+  const others = mirrors.map(({ remoteurl }) => withoutUserinfo(remoteurl))
+  return others.length === 0 ? withoutUserinfo(url) : `${others.join(', ')}, then ${withoutUserinfo(url)}`
 }
 
 function snippet(config: Config, address: string): string[] {

@@ -4,19 +4,13 @@ import { isIP } from 'node:net'
 
 import { findNode, isSet } from './document.ts'
 import type { ConfigNode, MapNode, ScalarNode } from './document.ts'
-import { redactUrl } from './leaves.ts'
-import type { ConfigPath, Warning } from './problems.ts'
+import type { ConfigPath, Findings } from './problems.ts'
+import { checkProxy } from './proxy-checks.ts'
 import type { Config } from './schema.ts'
 import { authNames } from './schema/access.ts'
 import { driverNames } from './schema/storage.ts'
 import { configShape } from './shape.ts'
 import type { Shape } from './shape.ts'
-
-/** Where findings go; each is told with the place of `path`. */
-export interface Findings {
-  error(path: ConfigPath, message: string): void
-  warn(kind: Warning['kind'], path: ConfigPath, message: string): void
-}
 
 const goneDrivers: ReadonlySet<string> = new Set(['swift', 'oss'])
 
@@ -102,45 +96,11 @@ function checkTls(config: Config, findings: Findings): void {
   }
 }
 
-function checkProxy(proxy: NonNullable<Config['proxy']>, findings: Findings): void {
-  const url = new URL(proxy.remoteurl)
-  const path = ['proxy', 'remoteurl']
-  if (url.search !== '' || url.hash !== '') {
-    findings.error(path, `found ${JSON.stringify(redactUrl(proxy.remoteurl))}; allowed: a URL without ? and #`)
-  }
-  if (url.username !== '' || url.password !== '') {
-    findings.warn('odd', path, 'a name or password in the URL is not used; write proxy.username and proxy.password')
-  }
-  if (/^(www\.|hub\.|index\.|registry\.)?docker\.(io|com)$/.test(url.hostname)) {
-    findings.warn('odd', path, `${url.hostname} is not the registry of Docker Hub; did you mean https://registry-1.docker.io?`)
-  }
-  if (proxy.insecure) findings.warn('odd', ['proxy', 'insecure'], 'any certificate of the upstream is accepted; proxy.ca is the safe way')
-  if (proxy.username !== undefined && url.protocol === 'http:' && !isLoopback(url.hostname)) {
-    findings.warn('odd', path, 'the credentials travel unencrypted, because the URL begins with http://')
-  }
-  checkCredentials(proxy, findings)
-}
-
-function checkCredentials({ username, password, exec }: NonNullable<Config['proxy']>, findings: Findings): void {
-  if (exec !== undefined) {
-    const both = username !== undefined || password !== undefined
-    if (both) findings.warn('odd', ['proxy', 'exec'], 'proxy.username and proxy.password have no effect, because proxy.exec is set')
-  } else if (password !== undefined && username === undefined) {
-    findings.warn('odd', ['proxy', 'password'], 'has no effect without proxy.username')
-  } else if (username !== undefined && password === undefined) {
-    findings.warn('odd', ['proxy', 'username'], 'has no effect without proxy.password')
-  }
-}
-
 /** `:5000`, `host:5000`, `127.0.0.1:5000`, `[::1]:5000`. */
 function isAddress(text: string): boolean {
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text)
   if (match === null || Number(match[3]) > 65_535) return false
   return match[1] === undefined || isIP(match[1].replace(/%.*$/, '')) === 6
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
 function walkValues(

@@ -23,6 +23,12 @@ export interface Warning extends Problem {
   readonly kind: 'unknown' | 'duplicate' | 'environment' | 'pending' | 'ignored' | 'odd'
 }
 
+/** Where findings go; each is told with the place of `path`. */
+export interface Findings {
+  error(path: ConfigPath, message: string): void
+  warn(kind: Warning['kind'], path: ConfigPath, message: string): void
+}
+
 /** Everything that is wrong with a configuration, found at once. The message holds one line for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly Problem[]
