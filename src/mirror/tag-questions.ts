@@ -13,6 +13,10 @@ import { waitUntil } from './patience.ts'
 import { keyOf, type TagMemory } from './tag-memory.ts'
 
 const backgroundQuestionsAtOnce = 8
+/** A question is asked anew after so many times what a pull waits for it. */
+const patienceWithOne = 2
+
+const unanswered = new Promise<never>(() => {})
 
 export interface TagQuestionsParts extends MirroredManifestsParts {
   readonly manifests: MirroredManifests
@@ -26,8 +30,12 @@ export interface TagQuestionsParts extends MirroredManifestsParts {
 
 interface Question {
   readonly askedAt: number
+  /** Asked earlier, and still without an answer. */
+  readonly before: Question | undefined
+  /** A later question has been answered: what this one learns is old. */
+  isOutdated: boolean
   /** `undefined`: upstream has no such tag. */
-  readonly answer: Promise<Descriptor | undefined>
+  answer: Promise<Descriptor | undefined>
 }
 
 export class TagQuestions {
@@ -90,21 +98,28 @@ export class TagQuestions {
   #question(repository: RepositoryName, tag: Tag): Question {
     const key = keyOf(repository, tag)
     const running = this.#running.get(key)
-    if (running !== undefined) return running
-    const answer = this.#askUpstream(repository, tag).finally(() => this.#running.delete(key))
+    const { clock, log, revalidateTimeoutMs } = this.#parts
+    const now = clock.now()
+    // One that hangs must not hide for long that upstream is back; asked anew not at each pull, for that would make each one wait.
+    if (running !== undefined && now < running.askedAt + patienceWithOne * revalidateTimeoutMs) return running
+    const question: Question = { askedAt: now, before: running, isOutdated: false, answer: unanswered }
+    question.answer = this.#askUpstream(repository, tag, question).finally(() => {
+      if (this.#running.get(key) === question) this.#running.delete(key)
+    })
     // Everybody may have stopped waiting by the time it fails.
-    answer.catch((error: unknown) => this.#parts.log.debug({ repository, tag, error }, 'upstream did not say what a tag points at'))
-    const question = { askedAt: this.#parts.clock.now(), answer }
+    question.answer.catch((error: unknown) => log.debug({ repository, tag, error }, 'upstream did not say what a tag points at'))
     this.#running.set(key, question)
     return question
   }
 
-  async #askUpstream(repository: RepositoryName, tag: Tag): Promise<Descriptor | undefined> {
+  async #askUpstream(repository: RepositoryName, tag: Tag, question: Question): Promise<Descriptor | undefined> {
     const { source, memory, outages, stop } = this.#parts
     const { name } = source.standing(repository)
     try {
       const found = await source.describeManifest(repository, tag, stop)
       outages.worked(name)
+      for (let older = question.before; older !== undefined; older = older.before) older.isOutdated = true
+      if (question.isOutdated) return found?.descriptor
       if (found === undefined) memory.forget(repository, tag)
       else await this.#learn(repository, tag, found)
       return found?.descriptor
