@@ -6,10 +6,10 @@ const neighbours = {
   lib: [],
   telemetry: ['lib/'],
   config: ['lib/'],
-  store: ['content\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  upstream: ['content\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  mirror: ['content\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  http: ['content\\.ts$', 'oci/', 'lib/', 'telemetry/'],
+  store: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
+  upstream: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
+  mirror: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
+  http: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
   cli: ['compose\\.ts$', 'config/', 'lib/', 'telemetry/'],
 }
 
@@ -32,7 +32,7 @@ export default {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'no-tests-in-the-program', severity: 'error', from: { path: '^src/' }, to: { path: '^test/' } },
-    { name: 'the-seam-knows-only-the-vocabulary', severity: 'error', from: { path: '^src/content\\.ts$' }, to: { path: '^src/', pathNot: '^src/oci/' } },
+    { name: 'the-seam-knows-only-the-vocabulary', severity: 'error', from: { path: '^src/content(?:-sink)?\\.ts$' }, to: { path: '^src/', pathNot: '^src/oci/' } },
     ...Object.entries(neighbours).map(([folder, allowed]) => ({
       name: `neighbours-of-${folder}`,
       severity: 'error',

@@ -16,7 +16,14 @@ function routing(main: string, options: Partial<RoutingOptions> = {}) {
 const hub = routing('https://registry-1.docker.io')
 const own = routing('https://reg.corp:5443')
 
-type Case = readonly [sentence: string, ns: string | undefined, asked: string, inside: string | undefined, host?: string, there?: string]
+type Case = readonly [
+  sentence: string,
+  ns: string | undefined,
+  asked: string,
+  inside: string | undefined,
+  host?: string | undefined,
+  there?: string,
+]
 
 /** With the host (undefined: main) and the name that upstream is asked for. */
 function check(rules: ReturnType<typeof routing>, cases: readonly Case[]): void {
