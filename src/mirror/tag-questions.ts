@@ -13,8 +13,9 @@ import { waitUntil } from './patience.ts'
 import { keyOf, type TagMemory } from './tag-memory.ts'
 
 const backgroundQuestionsAtOnce = 8
-/** A question is asked anew after so many times what a pull waits for it. */
-const patienceWithOne = 2
+/** A question is asked anew after so many times what a pull waits for it, and after so long at the earliest. */
+const patienceFactor = 2
+const leastPatienceMs = 1_000
 
 const unanswered = new Promise<never>(() => {})
 
@@ -41,6 +42,7 @@ interface Question {
 export class TagQuestions {
   readonly #parts: TagQuestionsParts
   readonly #running = new Map<string, Question>()
+  readonly #patienceMs: number
   /** Tags that wait for their question in the background, or for what follows from it. */
   readonly #refreshing = new Set<string>()
   readonly #backgroundQuestions = pLimit(backgroundQuestionsAtOnce)
@@ -49,6 +51,7 @@ export class TagQuestions {
 
   constructor(parts: TagQuestionsParts) {
     this.#parts = parts
+    this.#patienceMs = Math.max(patienceFactor * parts.revalidateTimeoutMs, leastPatienceMs)
   }
 
   /**
@@ -56,7 +59,7 @@ export class TagQuestions {
    * the answer is not there so long after the question was asked.
    */
   ask(repository: RepositoryName, tag: Tag, hasStandIn: boolean, signal: AbortSignal): Promise<Descriptor | undefined> {
-    const question = this.#question(repository, tag)
+    const question = this.#question(repository, tag, hasStandIn)
     // Counted from when it was asked: whoever joins a question that hangs need not wait as long again.
     const { clock, revalidateTimeoutMs } = this.#parts
     return hasStandIn ? waitUntil(question.askedAt + revalidateTimeoutMs, question.answer, clock, signal) : waitFor(question.answer, signal)
@@ -75,7 +78,9 @@ export class TagQuestions {
   async #refresh(repository: RepositoryName, tag: Tag): Promise<void> {
     const { manifests, stop } = this.#parts
     // Whether it may is looked at when its turn has come: much may have been learnt of upstream while it waited.
-    const found = await this.#backgroundQuestions(() => (this.#mayWork(repository) ? this.#question(repository, tag).answer : undefined))
+    const found = await this.#backgroundQuestions(() =>
+      this.#mayWork(repository) ? this.#question(repository, tag, false).answer : undefined,
+    )
     if (found === undefined || (await manifests.local(repository, found.digest, stop)) !== undefined) return
     await this.#backgroundFetches(async () => {
       if (this.#mayWork(repository)) await manifests.fetch(repository, found.digest, stop)
@@ -95,13 +100,13 @@ export class TagQuestions {
     return mayWorkInBackground({ isPaused: pausedUntil > clock.now(), pullsLeft }, { quotaReserve })
   }
 
-  #question(repository: RepositoryName, tag: Tag): Question {
+  #question(repository: RepositoryName, tag: Tag, mayAskAnew: boolean): Question {
     const key = keyOf(repository, tag)
     const running = this.#running.get(key)
-    const { clock, log, revalidateTimeoutMs } = this.#parts
+    const { clock, log } = this.#parts
     const now = clock.now()
     // One that hangs must not hide for long that upstream is back; asked anew not at each pull, for that would make each one wait.
-    if (running !== undefined && now < running.askedAt + patienceWithOne * revalidateTimeoutMs) return running
+    if (running !== undefined && !(mayAskAnew && now >= running.askedAt + this.#patienceMs)) return running
     const question: Question = { askedAt: now, before: running, isOutdated: false, answer: unanswered }
     question.answer = this.#askUpstream(repository, tag, question).finally(() => {
       if (this.#running.get(key) === question) this.#running.delete(key)
