@@ -7,8 +7,10 @@ import { type Asking, open, type OpenAnswer, pull, type Reply } from '../support
 import { type Registry, startRegistry, type StartOptions } from '../support/registry.ts'
 import { until } from '../support/until.ts'
 
-export interface SceneOptions extends Omit<StartOptions, 'upstream'> {
+export interface SceneOptions extends Omit<StartOptions, 'upstream' | 'proxy'> {
   readonly hub?: HubOptions
+  /** Further keys of `proxy`, or what makes them when the Hub is there. */
+  readonly proxy?: StartOptions['proxy'] | ((hub: Hub) => StartOptions['proxy'])
 }
 
 export interface Scene extends AsyncDisposable {
@@ -23,10 +25,11 @@ export interface Scene extends AsyncDisposable {
   arrived(): Promise<void>
 }
 
-export async function startScene({ hub: hubOptions, ...options }: SceneOptions = {}): Promise<Scene> {
+export async function startScene({ hub: hubOptions, proxy, ...options }: SceneOptions = {}): Promise<Scene> {
   await using building = new AsyncDisposableStack()
   const hub = building.use(await startHub(hubOptions))
-  const registry = building.use(await startRegistry({ ...options, upstream: hub.url }))
+  const keys = typeof proxy === 'function' ? proxy(hub) : proxy
+  const registry = building.use(await startRegistry({ ...options, upstream: hub.url, ...(keys === undefined ? {} : { proxy: keys }) }))
   const running = building.move()
   return { hub, registry, ...questionsTo(() => registry), [Symbol.asyncDispose]: () => running.disposeAsync() }
 }

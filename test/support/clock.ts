@@ -1,5 +1,5 @@
 // A clock that only the test moves. Whoever sleeps wakes when `advance` has come to his time, and a test can wait until somebody sleeps.
-import type { Clock } from '../../src/lib/clock.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 
 interface Sleeper {
   readonly wakesAt: number
@@ -83,5 +83,22 @@ export class TestClock implements Clock {
       await this.sleeping(ms)
       this.advance(ms)
     }
+  }
+}
+
+/** The system's clock, put forward by hand: for what takes real servers and long spans alike. Sleeps last as long as they say. */
+export class JumpingClock implements Clock {
+  #ahead = 0
+
+  now(): number {
+    return systemClock.now() + this.#ahead
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return systemClock.sleep(ms, signal)
+  }
+
+  jump(ms: number): void {
+    this.#ahead += ms
   }
 }
