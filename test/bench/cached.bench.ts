@@ -2,6 +2,7 @@
 // second of a manifest. Every server logs each request to a file, as it does when installed.
 import { createHash } from 'node:crypto'
 import { runProgram } from '../support/servers/program.ts'
+import { type Drains, startDrains } from './drain.ts'
 import { startBenchHub } from './hub.ts'
 import { type BenchOptions, type Measurement, median, medianRatio, mebibyte } from './measurement.ts'
 import { RawClient } from './raw-client.ts'
@@ -69,11 +70,12 @@ async function blobs(servers: Contestants, load: BlobLoad, { isQuick, tell }: Be
   const hex = digest.slice('sha256:'.length)
   const file = `/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`
   tell(`${rounds} rounds of ${clients} client(s) on ${size / mebibyte} MiB in the cache`)
+  await using drains = await startDrains()
   const rates = { mirror: [] as number[], registry: [] as number[], nginx: [] as number[] }
   for (let round = 0; round < rounds; round += 1) {
     const names = ['mirror', 'registry', 'nginx'] as const
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      rates[name].push(await rateOf(servers[name].port, name === 'nginx' ? file : path, load))
+      rates[name].push(await rateOf(drains, servers[name].port, name === 'nginx' ? file : path, load))
     }
   }
   const ratio = medianRatio(rates.mirror, rates.registry)
@@ -99,19 +101,9 @@ async function blobs(servers: Contestants, load: BlobLoad, { isQuick, tell }: Be
 }
 
 /** MiB per second of all clients together. */
-async function rateOf(port: number, path: string, { size, clients }: BlobLoad): Promise<number> {
-  const turns = clients === 1 ? 3 : 1
-  const startedAt = performance.now()
-  await Promise.all(
-    Array.from({ length: clients }, async () => {
-      using client = new RawClient(port)
-      for (let turn = 0; turn < turns; turn += 1) {
-        const { status, length } = await client.get(path)
-        if (status !== 200 || length !== size) throw new Error(`${path} was answered ${status} with ${length} bytes`)
-      }
-    }),
-  )
-  return (clients * turns * size) / mebibyte / ((performance.now() - startedAt) / 1000)
+async function rateOf(drains: Drains, port: number, path: string, { size, clients }: BlobLoad): Promise<number> {
+  const turns = clients === 1 ? 4 : 1
+  return (clients * turns * size) / mebibyte / (await drains.secondsFor({ port, path, clients, turns, size }))
 }
 
 async function manifests(servers: Contestants, digest: string, { isQuick, tell }: BenchOptions): Promise<Measurement[]> {

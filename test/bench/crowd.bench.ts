@@ -18,7 +18,7 @@ const processes = 2
 const hashingClients = 10
 const timeoutMs = 20 * 60_000
 const mostUpstream = 1.01
-const mostMebibytes = 200
+const mostMegabytes = 200
 
 export async function crowd({ isQuick, tell }: BenchOptions): Promise<Measurement[]> {
   const [clients, size] = isQuick ? [50, 256 * mebibyte] : [200, 1024 * mebibyte]
@@ -34,7 +34,7 @@ export async function crowd({ isQuick, tell }: BenchOptions): Promise<Measuremen
   const order = { port: mirror.port, path: `/v2/${repository}/blobs/${blob.digest}` }
   const reports = await Promise.all(Array.from({ length: processes }, (_, index) => sendCrowd(order, share(clients, index))))
   const seconds = (performance.now() - startedAt) / 1000
-  const { highestMebibytes, samples } = await memory.stop()
+  const { highestMegabytes, samples } = await memory.stop()
   const counts = await hub.call('takeCounts')
   const cutsLeft = await hub.call('unusedCuts')
   if (cutsLeft > 0) throw new Error(`${cutsLeft} of 3 cuts did not come to pass`)
@@ -66,10 +66,10 @@ export async function crowd({ isQuick, tell }: BenchOptions): Promise<Measuremen
     {
       bench,
       what: `${what}: resident memory, highest`,
-      goal: `below ${mostMebibytes} MiB`,
-      measured: `${highestMebibytes.toFixed(0)} MiB (median ${median(samples).toFixed(0)})`,
-      isMet: highestMebibytes < mostMebibytes,
-      numbers: { highestMebibytes, medianMebibytes: median(samples) },
+      goal: `below ${mostMegabytes} MB`,
+      measured: `${highestMegabytes.toFixed(0)} MB (median ${median(samples).toFixed(0)})`,
+      isMet: highestMegabytes < mostMegabytes,
+      numbers: { highestMegabytes, medianMegabytes: median(samples) },
     },
     {
       bench,

@@ -1,13 +1,12 @@
 // Watches what a process holds in memory, from outside.
 import { readFile } from 'node:fs/promises'
 import { setInterval } from 'node:timers/promises'
-import { mebibyte } from './measurement.ts'
 
 const sampleEveryMs = 100
 
 export interface MemoryWatch {
   /** Ends the watch. The highest resident memory since the process began is the kernel's own word. */
-  stop(): Promise<{ readonly highestMebibytes: number; readonly samples: readonly number[] }>
+  stop(): Promise<{ readonly highestMegabytes: number; readonly samples: readonly number[] }>
 }
 
 export function watchMemory(pid: number): MemoryWatch {
@@ -23,13 +22,13 @@ export function watchMemory(pid: number): MemoryWatch {
       const { VmHWM } = await statusOf(pid)
       stopped.abort()
       await sampling
-      return { highestMebibytes: VmHWM, samples }
+      return { highestMegabytes: VmHWM, samples }
     },
   }
 }
 
 async function statusOf(pid: number): Promise<Record<'VmRSS' | 'VmHWM', number>> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8')
-  const mebibytes = (name: string) => (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) * 1024) / mebibyte
-  return { VmRSS: mebibytes('VmRSS'), VmHWM: mebibytes('VmHWM') }
+  const megabytes = (name: string) => (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) * 1024) / 1e6
+  return { VmRSS: megabytes('VmRSS'), VmHWM: megabytes('VmHWM') }
 }
