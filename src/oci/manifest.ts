@@ -15,6 +15,8 @@ export interface ParsedManifest {
   readonly layers: readonly Descriptor[]
   readonly subject: Descriptor | undefined
   readonly artifactType: string | undefined
+  /** The manifest's own; entries that are no text are left out. */
+  readonly annotations: Readonly<Record<string, string>> | undefined
 }
 
 /**
@@ -22,7 +24,7 @@ export interface ParsedManifest {
  * because it is what the clients will be told. Throws RegistryError MANIFEST_INVALID.
  */
 export function parseManifest(bytes: Uint8Array, declaredType: string | undefined): ParsedManifest {
-  const body = parseObject(bytes)
+  const body = parseManifestObject(bytes)
   const mediaType = manifestTypeOf(body, declaredType)
   return {
     mediaType,
@@ -31,6 +33,7 @@ export function parseManifest(bytes: Uint8Array, declaredType: string | undefine
     layers: descriptorsOf(body['layers']),
     subject: descriptorOf(body['subject']),
     artifactType: typeof body['artifactType'] === 'string' ? body['artifactType'] : undefined,
+    annotations: annotationsOf(body['annotations']),
   }
 }
 
@@ -45,7 +48,8 @@ function manifestTypeOf(body: Readonly<Record<string, unknown>>, declaredType: s
   throw new RegistryError('MANIFEST_INVALID', 'manifest invalid', { detail: 'neither its type nor its shape is that of a manifest' })
 }
 
-function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+/** Any JSON object. Throws RegistryError MANIFEST_INVALID. */
+export function parseManifestObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -54,6 +58,11 @@ function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw new RegistryError('MANIFEST_INVALID', 'manifest invalid', { detail: 'not a JSON object' })
+}
+
+function annotationsOf(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }
 
 function descriptorsOf(value: unknown): Descriptor[] {

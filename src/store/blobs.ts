@@ -1,5 +1,6 @@
 // Layers and configs. Their bytes lie once for all repositories; a repository has a blob when its link says so and the bytes are there.
 import type { BlobHandle, Provenance } from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -10,7 +11,8 @@ import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
 import { blobDataPath, layerLinkPath } from './layout.ts'
 import { ensureLink, readLink } from './links.ts'
-import { trouble } from './trouble.ts'
+import { renewBlob } from './renewal.ts'
+import { pushTrouble, trouble } from './trouble.ts'
 
 /** How everything came about that is found in the store. */
 export const fromStore: Provenance = Object.freeze({ verdict: 'hit' })
@@ -18,25 +20,35 @@ export const fromStore: Provenance = Object.freeze({ verdict: 'hit' })
 export class Blobs {
   readonly #driver: StorageDriver
   readonly #cache: DescriptorCache | undefined
+  readonly #clock: Clock
+  /** Counts what was taken out: a look that began before must not be remembered after. */
+  #removals = 0
   /** One handle per remembered descriptor: a popular blob is the same object every time. */
   readonly #handles = new WeakMap<Descriptor, BlobHandle>()
 
-  constructor(driver: StorageDriver, cache: DescriptorCache | undefined) {
+  constructor(driver: StorageDriver, cache: DescriptorCache | undefined, clock: Clock) {
     this.#driver = driver
     this.#cache = cache
+    this.#clock = clock
   }
 
   async find(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
     const known = await this.#cache?.find(repository, digest)
-    if (known !== undefined) return this.#handleOf(known)
+    return known === undefined ? this.#look(repository, digest) : this.#handleOf(known)
+  }
+
+  /** As `find`, for those who rely on the answer before they push: the blob is safe from the sweep, and the look is fresh. */
+  async findForPush(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
+    await this.renew(digest)
+    return this.#look(repository, digest)
+  }
+
+  /** Whether the bytes are kept; if so, the sweep leaves them alone for a while. */
+  async renew(digest: Digest): Promise<boolean> {
     try {
-      const [linked, stored] = await Promise.all([readLink(this.#driver, layerLinkPath(repository, digest)), this.#stat(digest)])
-      if (linked !== digest || stored === undefined) return undefined
-      const descriptor = Object.freeze({ mediaType: mediaTypes.blob, digest, size: stored.size })
-      await this.#cache?.put(repository, descriptor)
-      return this.#handleOf(descriptor)
+      return await renewBlob(this.#driver, digest, this.#clock.now())
     } catch (error) {
-      throw trouble(`looking for blob ${digest} of ${repository}`, error)
+      throw trouble(`looking for blob ${digest}`, error)
     }
   }
 
@@ -51,7 +63,7 @@ export class Blobs {
 
   /** Throws RegistryError BLOB_UNKNOWN when the bytes are not kept. */
   async link(repository: RepositoryName, digest: Digest): Promise<void> {
-    if ((await this.stat(digest)) === undefined) throw new RegistryError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: { digest } })
+    if (!(await this.renew(digest))) throw new RegistryError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: { digest } })
     try {
       await ensureLink(this.#driver, layerLinkPath(repository, digest), digest)
     } catch (error) {
@@ -59,16 +71,62 @@ export class Blobs {
     }
   }
 
+  /** Only the link; false: there was none. */
+  async unlink(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const link = layerLinkPath(repository, digest)
+    try {
+      const wasLinked = (await readLink(this.#driver, link)) === digest
+      await this.#driver.remove(link)
+      return wasLinked
+    } catch (error) {
+      throw trouble(`taking blob ${digest} out of ${repository}`, error)
+    } finally {
+      await this.forget(repository, digest)
+    }
+  }
+
+  /** For those who took the link away themselves. */
+  async forget(repository: RepositoryName, digest: Digest): Promise<void> {
+    this.#removals += 1
+    await this.#cache?.remove(repository, digest)
+  }
+
+  /** Makes a complete, verified file of the store the blob's bytes, and links it. Bytes that are kept already may be damaged, so they are replaced. */
+  async take(repository: RepositoryName, digest: Digest, path: string): Promise<void> {
+    try {
+      await this.#driver.touch(path, this.#clock.now())
+      await this.#driver.move(path, blobDataPath(digest))
+      await ensureLink(this.#driver, layerLinkPath(repository, digest), digest)
+    } catch (error) {
+      throw pushTrouble(`keeping blob ${digest} of ${repository}`, error)
+    }
+    await this.#cache?.remove(repository, digest)
+  }
+
   /** Replaces bytes that are kept already: they may be damaged, and those who read them now are not disturbed. */
   async adopt(repository: RepositoryName, digest: Digest, file: string): Promise<void> {
     const link = layerLinkPath(repository, digest)
     try {
       await this.#driver.adopt(file, blobDataPath(digest))
+      await this.#driver.touch(blobDataPath(digest), this.#clock.now())
       await ensureLink(this.#driver, link, digest)
     } catch (error) {
       throw trouble(`keeping blob ${digest} of ${repository}`, error)
     }
     await this.#cache?.remove(repository, digest)
+  }
+
+  async #look(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
+    const removals = this.#removals
+    try {
+      const [linked, stored] = await Promise.all([readLink(this.#driver, layerLinkPath(repository, digest)), this.#stat(digest)])
+      if (linked !== digest || stored === undefined) return undefined
+      const descriptor = Object.freeze({ mediaType: mediaTypes.blob, digest, size: stored.size })
+      if (removals === this.#removals) await this.#cache?.put(repository, descriptor)
+      return this.#handleOf(descriptor)
+    } catch (error) {
+      throw trouble(`looking for blob ${digest} of ${repository}`, error)
+    }
   }
 
   async #stat(digest: Digest): Promise<{ readonly size: number } | undefined> {

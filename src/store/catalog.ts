@@ -2,8 +2,8 @@
 import { isRegistryError } from '../oci/errors.ts'
 import { parseRepositoryName, type RepositoryName } from '../oci/names.ts'
 import type { Page, PageOf } from '../oci/pagination.ts'
-import type { StorageDriver } from './driver.ts'
 import { layersFolderName, manifestsFolderName, repositoriesFolder } from './layout.ts'
+import type { Listings } from './listings.ts'
 import { trouble } from './trouble.ts'
 
 /** distribution's page of a catalog when the client names no `n`. */
@@ -11,7 +11,7 @@ const defaultEntries = 100
 
 /** In distribution's order: by path components, so that `a/b` comes before `a-b`. */
 export async function listRepositories(
-  driver: StorageDriver,
+  listings: Listings,
   page: Page,
   atMost: number,
   signal: AbortSignal,
@@ -20,7 +20,7 @@ export async function listRepositories(
   if (n === 0) return { items: [], more: false }
   const items: RepositoryName[] = []
   try {
-    for await (const name of repositoriesBelow(driver, '', page.last?.split('/'), signal)) {
+    for await (const name of repositoriesBelow(listings, '', page.last?.split('/'), signal)) {
       if (items.length === n) return { items, more: true }
       items.push(name)
     }
@@ -31,25 +31,48 @@ export async function listRepositories(
   return { items, more: false }
 }
 
+/** Every folder that holds something of a repository, also one that only holds uploads; with the names of its children. */
+export async function* repositoryFolders(
+  list: ListFolder,
+  signal: AbortSignal,
+  folder = '',
+): AsyncGenerator<readonly [RepositoryName, readonly string[]], void, void> {
+  signal.throwIfAborted()
+  const children = (await list(pathOf(folder)))?.toSorted() ?? []
+  const name = children.some((child) => child.startsWith('_')) ? repositoryNamed(folder) : undefined
+  if (name !== undefined) yield [name, children]
+  for (const child of children.filter(beginsLikeAName)) yield* repositoryFolders(list, signal, below(folder, child))
+}
+
+type ListFolder = (path: string) => Promise<readonly string[] | undefined>
+
 /**
  * `after` is the rest of `last` when it lies at or below this folder, so that whole folders before it are passed over.
  * `undefined`: everything here comes after it.
  */
 async function* repositoriesBelow(
-  driver: StorageDriver,
+  listings: Listings,
   folder: string,
   after: readonly string[] | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<RepositoryName, void, void> {
   signal.throwIfAborted()
-  const children = (await driver.list(folder === '' ? repositoriesFolder : `${repositoriesFolder}/${folder}`)) ?? []
+  const children = (await listings.list(pathOf(folder))) ?? []
   const name = after === undefined && holdsContent(children) ? repositoryNamed(folder) : undefined
   if (name !== undefined) yield name
   const [first, ...rest] = after ?? []
-  for (const child of children.filter(beginsLikeAName).sort()) {
-    if (first !== undefined && child < first) continue
-    yield* repositoriesBelow(driver, folder === '' ? child : `${folder}/${child}`, child === first ? rest : undefined, signal)
+  for (const child of children) {
+    if (!beginsLikeAName(child) || (first !== undefined && child < first)) continue
+    yield* repositoriesBelow(listings, below(folder, child), child === first ? rest : undefined, signal)
   }
+}
+
+function pathOf(folder: string): string {
+  return folder === '' ? repositoriesFolder : `${repositoriesFolder}/${folder}`
+}
+
+function below(folder: string, child: string): string {
+  return folder === '' ? child : `${folder}/${child}`
 }
 
 /** A repository that was mirrored in parts has one of the two: registry:2 lists it by the one, registry:3 by the other. */

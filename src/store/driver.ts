@@ -39,6 +39,8 @@ export interface StorageDriver {
   move(from: string, to: string): Promise<void>
   /** A file, or a folder with all below it. False: there was nothing. */
   remove(path: string): Promise<boolean>
+  /** A folder with nothing in it, also when others write beside it. False: it is absent or not empty, and stays. */
+  removeEmptyFolder(path: string): Promise<boolean>
   /** Takes over a complete file of this machine, durably: after it resolves, a crash can't lose or halve it. The file is gone afterwards. */
   adopt(file: string, path: string): Promise<void>
   /** Optional power: where this path lies on this machine, for those who can send files directly. */

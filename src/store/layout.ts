@@ -7,12 +7,18 @@
 //       _manifests/revisions/<alg>/<hex>/link              which manifests do
 //       _manifests/tags/<tag>/current/link                 what the tag points at
 //       _manifests/tags/<tag>/index/<alg>/<hex>/link       what it ever pointed at
+//       _uploads/<uuid>/data                               what has come of a blob that is being pushed
+//       _uploads/<uuid>/startedat                          since when, as RFC 3339 in whole seconds
+//       _uploads/<uuid>/hashstates/<alg>/<offset>          distribution's running hash; ours stays in memory
 //   /entrepot/                                             ours alone: distribution never looks here
 //     fills/                                               files on their way in
 //     media-types/<alg>/<hex>                              a manifest's Content-Type, where its bytes say another
+//     referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>   a manifest of the repository whose subject is the one of the folder
+//     referrers/<name>/_indexed                            until when (ms since 1970) manifests were looked through for subjects
+//     condemned/<alg>/<hex>                                a blob that the sweep is about to delete; who needs it takes it back
 //
 // A link is a file that holds a digest and nothing else, also no newline: distribution answers 500 to one that differs.
-import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts'
+import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 
@@ -22,6 +28,9 @@ export const repositoriesFolder = `${root}/repositories`
 export const fillsFolder = '/entrepot/fills'
 export const layersFolderName = '_layers'
 export const manifestsFolderName = '_manifests'
+export const uploadsFolderName = '_uploads'
+export const blobsFolder = `${root}/blobs`
+export const condemnedFolder = '/entrepot/condemned'
 
 export function blobDataPath(digest: Digest): string {
   const hex = hexOf(digest)
@@ -61,6 +70,21 @@ export function revisionLinkPath(repository: RepositoryName, digest: Digest): st
   return linkPath(`${manifestsFolder(repository)}/revisions`, digest)
 }
 
+/** With the link and whatever old versions of distribution kept beside it. */
+export function revisionFolder(repository: RepositoryName, digest: Digest): string {
+  return `${revisionsFolder(repository, algorithmOf(digest))}/${hexOf(digest)}`
+}
+
+/** Its children are named by the hex of the repository's manifests. */
+export function revisionsFolder(repository: RepositoryName, algorithm: DigestAlgorithm): string {
+  return `${manifestsFolder(repository)}/revisions/${algorithm}`
+}
+
+/** Its children are named by the hex of the repository's blobs. */
+export function layersFolderOf(repository: RepositoryName, algorithm: DigestAlgorithm): string {
+  return `${layersFolder(repository)}/${algorithm}`
+}
+
 export function currentLinkPath(repository: RepositoryName, tag: Tag): string {
   return `${tagFolder(repository, tag)}/current/link`
 }
@@ -69,8 +93,42 @@ export function indexLinkPath(repository: RepositoryName, tag: Tag, digest: Dige
   return linkPath(`${tagFolder(repository, tag)}/index`, digest)
 }
 
+/** Its children are named by the hex of what the tag ever pointed at. */
+export function tagIndexFolder(repository: RepositoryName, tag: Tag, algorithm: DigestAlgorithm): string {
+  return `${tagFolder(repository, tag)}/index/${algorithm}`
+}
+
 export function mediaTypePath(digest: Digest): string {
   return `/entrepot/media-types/${algorithmOf(digest)}/${hexOf(digest)}`
+}
+
+export function uploadsFolder(repository: RepositoryName): string {
+  return `${repositoryFolder(repository)}/${uploadsFolderName}`
+}
+
+/** `id` must be a UUID: it is part of the path. */
+export function uploadFolder(repository: RepositoryName, id: string): string {
+  return `${uploadsFolder(repository)}/${id}`
+}
+
+export function condemnedPath(digest: Digest): string {
+  return `${condemnedFolder}/${algorithmOf(digest)}/${hexOf(digest)}`
+}
+
+export function subjectFolder(repository: RepositoryName, subject: Digest): string {
+  return `${referrersFolder(repository)}/_subjects/${algorithmOf(subject)}/${hexOf(subject)}`
+}
+
+export function referrerPath(repository: RepositoryName, subject: Digest, referrer: Digest): string {
+  return `${subjectFolder(repository, subject)}/${algorithmOf(referrer)}-${hexOf(referrer)}`
+}
+
+export function indexedMarkerPath(repository: RepositoryName): string {
+  return `${referrersFolder(repository)}/_indexed`
+}
+
+function referrersFolder(repository: RepositoryName): string {
+  return `/entrepot/referrers${repositoryFolder(repository).slice(repositoriesFolder.length)}`
 }
 
 function linkPath(folder: string, digest: Digest): string {

@@ -1,5 +1,6 @@
 // The front door of the store: what this machine keeps, as content, on distribution's layout over any storage driver.
-// It asks nobody else, deletes no blob, and verifies no blob that it is given; manifests it verifies when it reads them.
+// It asks nobody else, and deletes a blob only in `collectGarbage`. What is pushed is verified; what the cache hands over was
+// verified by the cache; manifests are verified when they are read, too.
 import type {
   BlobDescription,
   BlobHandle,
@@ -10,9 +11,10 @@ import type {
   ManifestDescription,
   Referrers,
 } from '../content.ts'
+import type { KeptManifest, PushedManifest, UploadState, WritableContent } from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import { type Page, type PageOf, pageOf } from '../oci/pagination.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -20,8 +22,16 @@ import { Blobs } from './blobs.ts'
 import { listRepositories } from './catalog.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
+import { Listings } from './listings.ts'
+import { defaultManifestRules, type ManifestRules } from './manifest-references.ts'
 import { Manifests } from './manifests.ts'
-import { findTag, listTags, putTag, removeTag, tagChangedAt } from './tags.ts'
+import { purgeUploads, type PurgeOptions, type PurgeTotals } from './purge-uploads.ts'
+import { pushManifest, type PushTarget } from './push-manifest.ts'
+import { ReferrersIndex, subjectOf } from './referrers.ts'
+import { ReferrersTags } from './referrers-tags.ts'
+import { sweep, type SweepOptions, type SweepTotals } from './sweep.ts'
+import { findTag, isKnown, listTags, putTag, removeTag, removeTagsOf, tagChangedAt } from './tags.ts'
+import { type UploadChunk, Uploads } from './uploads.ts'
 
 export interface LocalContentOptions {
   readonly driver: StorageDriver
@@ -36,20 +46,32 @@ export interface LocalContentOptions {
   readonly believeMs?: number
   /** Memory for manifests; 64 MiB when not given. */
   readonly manifestCacheBytes?: number
+  /** What pushed manifests may point at; as distribution's defaults when not given. */
+  readonly manifestRules?: ManifestRules
+  /** Whether a mount that names no source may take the blob of any repository: whoever knows a digest can then have its bytes. */
+  readonly mountsFromAnywhere?: boolean
 }
 
 /** Errors of the driver are thrown with what was attempted, and themselves as the cause. */
-export class LocalContent implements ContentSource, ContentSink, Catalog {
+export class LocalContent implements ContentSource, ContentSink, WritableContent, Catalog {
   readonly #driver: StorageDriver
   readonly #blobs: Blobs
   readonly #manifests: Manifests
+  readonly #uploads: Uploads
+  readonly #referrers: ReferrersIndex
+  readonly #referrersTags: ReferrersTags
+  readonly #listings: Listings
+  readonly #clock: Clock
+  readonly #manifestRules: ManifestRules
+  readonly #mountsFromAnywhere: boolean
   readonly #maxTags: number
   readonly #maxCatalogEntries: number
 
   constructor(options: LocalContentOptions) {
     const { driver, log, clock } = options
     this.#driver = driver
-    this.#blobs = new Blobs(driver, options.descriptorCache)
+    this.#clock = clock
+    this.#blobs = new Blobs(driver, options.descriptorCache, clock)
     this.#manifests = new Manifests({
       driver,
       log,
@@ -57,6 +79,12 @@ export class LocalContent implements ContentSource, ContentSink, Catalog {
       believeMs: options.believeMs ?? 1000,
       cacheBytes: options.manifestCacheBytes ?? 64 * 1024 * 1024,
     })
+    this.#uploads = new Uploads({ driver, blobs: this.#blobs, clock, log })
+    this.#referrers = new ReferrersIndex({ driver, manifests: this.#manifests, clock })
+    this.#referrersTags = new ReferrersTags(this.#referrers)
+    this.#listings = new Listings(driver, clock)
+    this.#manifestRules = options.manifestRules ?? defaultManifestRules
+    this.#mountsFromAnywhere = options.mountsFromAnywhere ?? false
     this.#maxTags = options.maxTags ?? 1000
     this.#maxCatalogEntries = options.maxCatalogEntries ?? 1000
   }
@@ -65,12 +93,14 @@ export class LocalContent implements ContentSource, ContentSink, Catalog {
     return this.findManifest(repository, reference)
   }
 
-  findManifest(repository: RepositoryName, reference: Reference): Promise<Manifest | undefined> {
-    return isDigestReference(reference) ? this.#manifests.find(repository, reference) : this.#findTagged(repository, reference)
+  async findManifest(repository: RepositoryName, reference: Reference): Promise<Manifest | undefined> {
+    if (!isDigestReference(reference)) return this.#findTagged(repository, reference)
+    return (await this.#manifests.find(repository, reference)) ?? this.#referrersTags.made(repository, reference)
   }
 
+  /** Who asks for a blob without its bytes may be about to push: what is found stays for a while, whatever the sweep does. */
   describeBlob(repository: RepositoryName, digest: Digest): Promise<BlobDescription | undefined> {
-    return this.#blobs.find(repository, digest)
+    return this.#blobs.findForPush(repository, digest)
   }
 
   findBlob(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
@@ -78,16 +108,19 @@ export class LocalContent implements ContentSource, ContentSink, Catalog {
   }
 
   async listTags(repository: RepositoryName, page: Page): Promise<PageOf<Tag> | undefined> {
-    const tags = await listTags(this.#driver, repository)
+    const tags = await listTags(this.#driver, this.#listings, repository)
     return tags === undefined ? undefined : pageOf(tags, page, this.#maxTags)
   }
 
-  async listReferrers(): Promise<Referrers | undefined> {
-    return undefined
+  /** For a repository that is known, an index, though it may be empty. */
+  async listReferrers(repository: RepositoryName, subject: Digest, artifactType: string | undefined): Promise<Referrers | undefined> {
+    const index = (await isKnown(this.#driver, repository)) ? await this.#referrers.list(repository, subject, artifactType) : undefined
+    if (index === undefined) return undefined
+    return { bytes: index.bytes, filtersApplied: artifactType === undefined ? undefined : 'artifactType', provenance: index.provenance }
   }
 
   listRepositories(page: Page, signal: AbortSignal): Promise<PageOf<RepositoryName>> {
-    return listRepositories(this.#driver, page, this.#maxCatalogEntries, signal)
+    return listRepositories(this.#listings, page, this.#maxCatalogEntries, signal)
   }
 
   /** A type that the bytes do not tell themselves is kept, too. */
@@ -96,10 +129,9 @@ export class LocalContent implements ContentSource, ContentSink, Catalog {
   }
 
   putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    return putTag(this.#driver, repository, tag, digest)
+    return putTag(this.#driver, repository, { tag, digest, now: this.#clock.now() })
   }
 
-  /** Throws what the driver throws, with what was attempted. */
   tagChangedAt(repository: RepositoryName, tag: Tag): Promise<number | undefined> {
     return tagChangedAt(this.#driver, repository, tag)
   }
@@ -121,8 +153,70 @@ export class LocalContent implements ContentSource, ContentSink, Catalog {
     return this.#blobs.adopt(repository, digest, file)
   }
 
+  beginUpload(repository: RepositoryName, algorithm?: DigestAlgorithm): Promise<UploadState> {
+    return this.#uploads.begin(repository, algorithm)
+  }
+
+  findUpload(repository: RepositoryName, id: string): Promise<UploadState | undefined> {
+    return this.#uploads.find(repository, id)
+  }
+
+  /** Of two that append at once, the newer one goes on; the other one gets RANGE_INVALID. */
+  appendToUpload(repository: RepositoryName, id: string, chunk: UploadChunk, signal: AbortSignal): Promise<UploadState> {
+    return this.#uploads.append(repository, id, chunk, signal)
+  }
+
+  /** After DIGEST_INVALID the upload is still there. */
+  finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<Descriptor> {
+    return this.#uploads.finish(repository, id, digest)
+  }
+
+  cancelUpload(repository: RepositoryName, id: string): Promise<boolean> {
+    return this.#uploads.cancel(repository, id)
+  }
+
+  async mountBlob(repository: RepositoryName, digest: Digest, from: RepositoryName | undefined): Promise<Descriptor | undefined> {
+    if (from === undefined && !this.#mountsFromAnywhere) return undefined
+    const has = from === undefined ? await this.#blobs.renew(digest) : (await this.#blobs.findForPush(from, digest)) !== undefined
+    if (!has) return undefined
+    await this.#blobs.link(repository, digest)
+    return (await this.#blobs.findForPush(repository, digest))?.descriptor
+  }
+
+  pushManifest(repository: RepositoryName, manifest: PushedManifest, target: PushTarget): Promise<KeptManifest> {
+    const parts = { driver: this.#driver, clock: this.#clock, blobs: this.#blobs, manifests: this.#manifests, referrers: this.#referrers }
+    return pushManifest({ ...parts, rules: this.#manifestRules }, repository, manifest, target)
+  }
+
+  async removeManifest(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const manifest = await this.#manifests.find(repository, digest)
+    // Tags first: one that points at nothing would be listed for ever.
+    await removeTagsOf(this.#driver, repository, digest)
+    const wasThere = await this.#manifests.remove(repository, digest)
+    await this.#referrers.remove(repository, digest, manifest === undefined ? undefined : subjectOf(manifest))
+    return wasThere
+  }
+
+  removeBlob(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    return this.#blobs.unlink(repository, digest)
+  }
+
+  /** Safe while anybody pushes: what is younger than the grace period, or relied on since it began, stays. */
+  collectGarbage(options: SweepOptions, report: (line: string) => void, signal: AbortSignal): Promise<SweepTotals> {
+    const forget = (repository: RepositoryName, digest: Digest): Promise<void> => {
+      this.#manifests.forget(repository, digest)
+      return this.#blobs.forget(repository, digest)
+    }
+    return sweep({ driver: this.#driver, clock: this.#clock, options, report, forget }, signal)
+  }
+
+  /** Removes uploads that nobody has gone on with for so long, in milliseconds. */
+  purgeUploads(options: PurgeOptions, signal: AbortSignal): Promise<PurgeTotals> {
+    return purgeUploads({ driver: this.#driver, clock: this.#clock }, options, signal)
+  }
+
   async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
     const digest = await findTag(this.#driver, repository, tag)
-    return digest === undefined ? undefined : this.#manifests.find(repository, digest)
+    return digest === undefined ? this.#referrersTags.make(repository, tag) : this.#manifests.find(repository, digest)
   }
 }

@@ -10,9 +10,10 @@ import type { RepositoryName } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
 import { fromStore } from './blobs.ts'
 import type { StorageDriver } from './driver.ts'
-import { blobDataPath, mediaTypePath, revisionLinkPath } from './layout.ts'
+import { blobDataPath, mediaTypePath, revisionFolder, revisionLinkPath } from './layout.ts'
 import { ensureLink, isLinkInPlace, readLink } from './links.ts'
-import { trouble } from './trouble.ts'
+import { renewBlob } from './renewal.ts'
+import { pushTrouble, trouble } from './trouble.ts'
 
 export interface ManifestsOptions {
   readonly driver: StorageDriver
@@ -77,11 +78,42 @@ export class Manifests {
       await this.#putMediaType(descriptor, bytes)
       await ensureLink(this.#driver, link, digest)
     } catch (error) {
-      throw trouble(`keeping manifest ${digest} of ${repository}`, error)
+      throw pushTrouble(`keeping manifest ${digest} of ${repository}`, error)
     }
     const key = `${repository}@${digest}`
     this.#looking.delete(key)
     this.#remember(key, manifestOf(digest, descriptor.mediaType, new Uint8Array(bytes)), askedAt)
+  }
+
+  /** Whether it is part of the repository, for those who rely on it before they push: it is safe from the sweep, and the look is fresh. */
+  async hasForPush(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    try {
+      if (!(await renewBlob(this.#driver, digest, this.#clock.now()))) return false
+      return (await readLink(this.#driver, revisionLinkPath(repository, digest))) === digest
+    } catch (error) {
+      throw trouble(`looking for manifest ${digest} of ${repository}`, error)
+    }
+  }
+
+  /** Only its place in the repository; false: it had none. */
+  async remove(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    try {
+      const wasLinked = (await readLink(this.#driver, revisionLinkPath(repository, digest))) === digest
+      await this.#driver.remove(revisionLinkPath(repository, digest))
+      await this.#driver.removeEmptyFolder(revisionFolder(repository, digest))
+      return wasLinked
+    } catch (error) {
+      throw trouble(`removing manifest ${digest} of ${repository}`, error)
+    } finally {
+      this.forget(repository, digest)
+    }
+  }
+
+  /** For those who took it away themselves. */
+  forget(repository: RepositoryName, digest: Digest): void {
+    const key = `${repository}@${digest}`
+    this.#looking.delete(key)
+    this.#kept.delete(key)
   }
 
   #look(key: string, repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
@@ -136,6 +168,7 @@ export class Manifests {
 
   async #putBytes(digest: Digest, bytes: Uint8Array): Promise<void> {
     const path = blobDataPath(digest)
+    await renewBlob(this.#driver, digest, this.#clock.now())
     const entry = await this.#driver.stat(path)
     const isWhole = entry?.size === bytes.length && Buffer.compare((await this.#driver.read(path)) ?? new Uint8Array(), bytes) === 0
     if (!isWhole) await this.#driver.write(path, bytes)

@@ -4,7 +4,12 @@ import { isTag, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { StorageDriver } from './driver.ts'
 import { currentLinkPath, indexLinkPath, layersFolder, manifestsFolder, tagFolder, tagsFolder } from './layout.ts'
 import { ensureLink, readLink } from './links.ts'
+import type { Listing, Listings } from './listings.ts'
+import { renewBlob } from './renewal.ts'
 import { trouble } from './trouble.ts'
+
+/** Looks at so many tags at once. */
+const batchSize = 16
 
 /** Not kept in memory: another process may move a tag, and its clients may ask here a moment later. */
 export async function findTag(driver: StorageDriver, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
@@ -24,9 +29,17 @@ export async function tagChangedAt(driver: StorageDriver, repository: Repository
   }
 }
 
+export interface TagTarget {
+  readonly tag: Tag
+  readonly digest: Digest
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
 /** The index first, as distribution does: a tag that can be pulled is always in its index, which garbage collection reads. */
-export async function putTag(driver: StorageDriver, repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+export async function putTag(driver: StorageDriver, repository: RepositoryName, { tag, digest, now }: TagTarget): Promise<void> {
   try {
+    await renewBlob(driver, digest, now)
     await ensureLink(driver, indexLinkPath(repository, tag, digest), digest)
     await ensureLink(driver, currentLinkPath(repository, tag), digest)
   } catch (error) {
@@ -43,15 +56,46 @@ export async function removeTag(driver: StorageDriver, repository: RepositoryNam
   }
 }
 
-/** All of them, sorted by byte order. `undefined`: the repository is not known. */
-export async function listTags(driver: StorageDriver, repository: RepositoryName): Promise<Tag[] | undefined> {
+/** Removes the tags that point at the manifest. */
+export async function removeTagsOf(driver: StorageDriver, repository: RepositoryName, digest: Digest): Promise<void> {
   try {
-    const names = await driver.list(tagsFolder(repository))
-    // Tags are ASCII, for which the order of UTF-16 units is that of bytes.
-    if (names !== undefined) return names.filter(isTag).sort()
-    const folders = await Promise.all([driver.stat(manifestsFolder(repository)), driver.stat(layersFolder(repository))])
-    return folders.some((folder) => folder?.kind === 'directory') ? [] : undefined
+    const names = ((await driver.list(tagsFolder(repository))) ?? []).filter(isTag)
+    for (let next = 0; next < names.length; next += batchSize) {
+      await Promise.all(
+        names.slice(next, next + batchSize).map(async (tag) => {
+          if ((await readLink(driver, currentLinkPath(repository, tag))) === digest) await driver.remove(tagFolder(repository, tag))
+        }),
+      )
+    }
+  } catch (error) {
+    throw trouble(`removing the tags of ${digest} in ${repository}`, error)
+  }
+}
+
+/** All of them, sorted by byte order. `undefined`: the repository is not known. */
+export async function listTags(driver: StorageDriver, listings: Listings, repository: RepositoryName): Promise<readonly Tag[] | undefined> {
+  try {
+    const names = await listings.list(tagsFolder(repository))
+    if (names !== undefined) return tagsAmong(names)
+    return (await isKnown(driver, repository)) ? [] : undefined
   } catch (error) {
     throw trouble(`listing the tags of ${repository}`, error)
   }
+}
+
+/** Whether the store has anything of it. */
+export async function isKnown(driver: StorageDriver, repository: RepositoryName): Promise<boolean> {
+  const folders = await Promise.all([driver.stat(manifestsFolder(repository)), driver.stat(layersFolder(repository))])
+  return folders.some((folder) => folder?.kind === 'directory')
+}
+
+/** A listing is the same object until it changes, and nearly always nothing but tags, so looking it through once is enough. */
+const tagsOfListings = new WeakMap<Listing, readonly Tag[]>()
+
+function tagsAmong(names: Listing): readonly Tag[] {
+  const known = tagsOfListings.get(names)
+  if (known !== undefined) return known
+  const tags = names.every(isTag) ? names : names.filter(isTag)
+  tagsOfListings.set(names, tags)
+  return tags
 }

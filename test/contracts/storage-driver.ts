@@ -189,6 +189,16 @@ const moving: Record<string, Trial> = {
     assert.equal(await driver.stat('/top/a'), undefined)
     return ['/top/ab']
   },
+  'removes a folder only when nothing is in it': async (driver) => {
+    await driver.write('/top/a/1', Buffer.from('1'))
+    assert.equal(await driver.removeEmptyFolder('/top/a'), false)
+    assert.equal(await driver.removeEmptyFolder('/top/a/1'), false)
+    assert.equal(await driver.removeEmptyFolder('/top/absent'), false)
+    await driver.move('/top/a/1', '/top/b')
+    assert.equal(await driver.removeEmptyFolder('/top/a'), true)
+    assert.equal(await driver.stat('/top/a'), undefined)
+    return ['/top/b']
+  },
   'adopts a file of this machine, which is gone afterwards': async (driver, scratch) => {
     const file = join(scratch, 'spooled')
     await writeFile(file, long)

@@ -35,7 +35,7 @@ for (const kind of ['filesystem', 'inmemory'] as const) {
       assert.equal(await content.listTags(busybox, everything), undefined)
       assert.equal(await content.statBlob(absent), undefined)
       assert.equal(await content.removeTag(busybox, latest), false)
-      assert.equal(await content.listReferrers(), undefined)
+      assert.equal(await content.listReferrers(busybox, absent, undefined), undefined)
       assert.deepEqual(await content.listRepositories(everything, never), { items: [], more: false })
     })
 

@@ -2,7 +2,7 @@
 // synced, then renamed. It takes no locks; other processes may use the same folder.
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { copyFile, type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { copyFile, type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, utimes } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { readBuffers } from '../../lib/read-buffers.ts'
 import type { ByteRange } from '../../oci/range.ts'
@@ -122,6 +122,16 @@ export class FilesystemDriver implements StorageDriver {
       return true
     } catch (error) {
       if (isAbsence(error)) return false
+      throw error
+    }
+  }
+
+  async removeEmptyFolder(path: string): Promise<boolean> {
+    try {
+      await rmdir(this.localFile(path))
+      return true
+    } catch (error) {
+      if (isAbsence(error) || hasCode(error, 'ENOTEMPTY') || hasCode(error, 'EEXIST')) return false
       throw error
     }
   }

@@ -100,6 +100,11 @@ export class MemoryDriver implements StorageDriver {
     return this.#detach(path)
   }
 
+  async removeEmptyFolder(path: string): Promise<boolean> {
+    const node = this.#find(path)
+    return node?.kind === 'directory' && node.children.size === 0 && this.#detach(path)
+  }
+
   async adopt(file: string, path: string): Promise<void> {
     this.#place(path, await readFileOfAnySize(file))
     await rm(file)

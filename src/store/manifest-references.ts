@@ -1,0 +1,76 @@
+// What a pushed manifest points at must be in its repository, or be allowed to lie elsewhere.
+import { RegistryError, RegistryErrors } from '../oci/errors.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { PushedManifest, ReferencedBlob, ReferencedManifest } from '../oci/pushed-manifest.ts'
+import type { Blobs } from './blobs.ts'
+import type { Manifests } from './manifests.ts'
+
+/** `validation` of the configuration. */
+export interface ManifestRules {
+  /** Nothing that a manifest points at is looked for. */
+  readonly disabled: boolean
+  /** URLs that layers may lie at. Both empty: none. `allow` empty: all that `deny` does not fit. */
+  readonly urls: { readonly allow: readonly RegExp[]; readonly deny: readonly RegExp[] }
+  /** Which children of an index must be there. */
+  readonly children: 'all' | 'none' | readonly { readonly architecture: string; readonly os: string }[]
+}
+
+export const defaultManifestRules: ManifestRules = { disabled: false, urls: { allow: [], deny: [] }, children: 'all' }
+
+export interface ReferenceParts {
+  readonly blobs: Blobs
+  readonly manifests: Manifests
+  readonly rules: ManifestRules
+}
+
+/** Looks at so many at once. */
+const batchSize = 16
+
+/** What it finds is safe from the sweep for a while. Throws RegistryErrors: one MANIFEST_BLOB_UNKNOWN or MANIFEST_INVALID per reference in the wrong. */
+export async function checkReferences(parts: ReferenceParts, repository: RepositoryName, manifest: PushedManifest): Promise<void> {
+  const { blobs, manifests, rules } = parts
+  if (rules.disabled) return
+  const checks: (() => Promise<RegistryError | undefined>)[] = []
+  for (const blob of manifest.blobs) {
+    if (liesElsewhere(blob)) checks.push(async () => (blob.urls.every((url) => isAllowed(url, rules)) ? undefined : invalidUrl(blob)))
+    else checks.push(async () => ((await blobs.findForPush(repository, blob.digest)) === undefined ? unknown(blob) : undefined))
+  }
+  for (const child of manifest.manifests) {
+    if (!isRequired(child, rules)) continue
+    checks.push(async () => ((await manifests.hasForPush(repository, child.digest)) ? undefined : unknown(child)))
+  }
+  const errors: RegistryError[] = []
+  for (let next = 0; next < checks.length; next += batchSize) {
+    const found = await Promise.all(checks.slice(next, next + batchSize).map((check) => check()))
+    errors.push(...found.filter((error) => error !== undefined))
+  }
+  const [first, ...others] = errors
+  if (first !== undefined) throw new RegistryErrors([first, ...others])
+}
+
+/** Docker names such layers by their type alone; in OCI any layer may have URLs. */
+function liesElsewhere({ mediaType, urls }: ReferencedBlob): boolean {
+  if (urls.length === 0) return false
+  return (
+    mediaType === 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip' || mediaType.startsWith('application/vnd.oci.image.layer.')
+  )
+}
+
+function isAllowed(url: string, { urls: { allow, deny } }: ManifestRules): boolean {
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url) || url.includes('#')) return false
+  if (allow.length === 0 && deny.length === 0) return false
+  return (allow.length === 0 || allow.some((rule) => rule.test(url))) && !deny.some((rule) => rule.test(url))
+}
+
+function isRequired({ architecture, os }: ReferencedManifest, { children }: ManifestRules): boolean {
+  if (children === 'all' || children === 'none') return children === 'all'
+  return children.some((platform) => platform.architecture === architecture && platform.os === os)
+}
+
+function unknown({ digest }: { readonly digest: string }): RegistryError {
+  return new RegistryError('MANIFEST_BLOB_UNKNOWN', 'blob unknown to registry', { detail: digest })
+}
+
+function invalidUrl({ digest }: ReferencedBlob): RegistryError {
+  return new RegistryError('MANIFEST_INVALID', 'manifest invalid', { detail: `invalid URL on layer ${digest}` })
+}
