@@ -1,6 +1,8 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
 import { resolve } from 'node:path'
 import { openMirror } from './compose-mirror.ts'
+import { manifestRulesOf, serveOwn } from './compose-own.ts'
+import { startPurging } from './compose-purge.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
 import type { Catalog } from './content.ts'
@@ -37,17 +39,26 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { log, clock, userAgent } = parts
   const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
+  const { content, nameOf, own } = serveOwn(config, store.content, mirror, log)
+  const { readonly, uploadpurging } = config.storage.maintenance
+  if (own !== undefined && !readonly.enabled && uploadpurging.enabled) {
+    building.use(startPurging(uploadpurging, { store: store.content, clock, log }))
+  }
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
-    content: mirror?.content ?? store.content,
+    content,
     catalog: store.content satisfies Catalog,
+    maxCatalogEntries: config.catalog.maxentries,
+    own,
     log: parts.log,
     requests,
     accessLog,
     prefix: config.http.prefix,
+    host: config.http.host,
+    relativeUrls: config.http.relativeurls,
     headers: config.http.headers,
-    nameOf: mirror?.nameOf,
+    nameOf,
     trustedProxies: config.http.trustedproxies,
     clock: parts.clock,
   })
@@ -84,9 +95,16 @@ function openStore(config: Config, { log, clock }: ComposeParts): Store {
     clock,
     maxTags: config.tags.maxtags,
     maxCatalogEntries: config.catalog.maxentries,
+    manifestRules: manifestRulesOf(config),
+    // Where everybody may pull everything, whoever knows a digest may have the blob.
+    mountsFromAnywhere: isOpenToAll(config),
     ...(cache.blobdescriptor === 'inmemory'
       ? { descriptorCache: new MemoryDescriptorCache({ clock, maxEntries: cache.blobdescriptorsize }) }
       : {}),
   })
   return { driver, content }
+}
+
+function isOpenToAll({ auth }: Config): boolean {
+  return auth?.silly === undefined && auth?.htpasswd === undefined && auth?.token === undefined
 }

@@ -52,10 +52,6 @@ export function loadConfig({ text, file, env, strict = false }: LoadRequest): Lo
   checkTree(root, findings)
   const config = typedConfig(root, findings)
   warnings.push(...pendingWarnings(root))
-  if (findNode(root, ['proxy']) === undefined) {
-    const message = 'without proxy this is a registry of its own; push is not built yet, so it serves only what its storage holds'
-    warnings.push({ kind: 'pending', where: file, path: 'proxy', message })
-  }
   if (strict) problems.push(...warnings.filter(({ kind }) => kind === 'unknown' || kind === 'duplicate'))
   if (problems.length > 0 || config === undefined) throw new ConfigError(problems)
   return { config, warnings }
