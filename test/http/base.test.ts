@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { METHODS } from 'node:http'
 import { describe, it } from 'node:test'
-import type { ContentSource } from '../../src/content.ts'
 import type { NameOf } from '../../src/http/request-names.ts'
 import type { RepositoryName, Tag } from '../../src/oci/names.ts'
 import { ask, contentOf, manifestOf, serve } from './serving.ts'
@@ -138,7 +137,7 @@ describe('names', () => {
     const asked: string[] = []
     const note = async (name: string) => void asked.push(name)
     const all = { describeManifest: note, findManifest: note, describeBlob: note, findBlob: note, listTags: note, listReferrers: note }
-    await using serving = await serve({ nameOf, content: contentOf(all as unknown as Partial<ContentSource>) })
+    await using serving = await serve({ nameOf, content: contentOf(all) })
     for (const path of ['manifests/latest', `blobs/${digest}`, 'tags/list', `referrers/${digest}`]) {
       const { status, body } = await ask(serving.port, `/v2/org/image/${path}${query}`)
       assert.deepEqual([path, status], [path, 404])

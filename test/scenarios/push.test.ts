@@ -1,6 +1,7 @@
 // A registry of its own: what is pushed is pulled, listed, searched and deleted, byte for byte, over real HTTP and a real folder.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -19,6 +20,7 @@ import {
 import { type Registry, startRegistry } from '../support/registry.ts'
 import { pushImage } from '../support/servers/push.ts'
 import { assertSound } from '../support/store-tree.ts'
+import { until } from '../support/until.ts'
 import { bytesOf } from './scene.ts'
 
 const kinds: readonly (readonly [string, Image])[] = [
@@ -157,6 +159,27 @@ test('an upload goes on after a restart with the same http.secret', async () => 
   assert.equal(done.status, 201)
   const pulled = await fetch(`${next.url}/v2/team/app/blobs/${digestOf(bytes)}`)
   assert.deepEqual(Buffer.from(await pulled.arrayBuffer()), bytes)
+})
+
+test('a push whose client dies goes on from what came', async () => {
+  const bytes = seededBytes('dies', 3_000_000)
+  await using own = await startOwn()
+  const begun = await fetch(`${own.registry.url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
+  const location = (begun.headers.get('location') ?? '').replace(/\?.*$/, '')
+  const dying = request(location, { method: 'PATCH', headers: { 'content-length': bytes.length } }).on('error', () => undefined)
+  dying.write(bytes.subarray(0, 2_000_000))
+  const rangeOf = async () => (await fetch(location)).headers.get('range')
+  await until('some bytes are kept', async () => (await rangeOf()) !== '0-0')
+  dying.destroy()
+  // Sent with the state that the registry tells, as a client does that comes back; it may still be busy with the one that died.
+  await until('the rest is taken', async () => {
+    const at = Number((await rangeOf())?.slice(2)) + 1
+    const headers = { 'content-range': `${at}-${bytes.length - 1}` }
+    const sent = await fetch(location, { method: 'PATCH', headers, body: new Uint8Array(bytes.subarray(at)) })
+    return sent.status === 202
+  })
+  assert.equal((await fetch(`${location}?digest=${digestOf(bytes)}`, { method: 'PUT' })).status, 201)
+  await assertSound(own.folder)
 })
 
 test('deletes need storage.delete.enabled', async () => {
