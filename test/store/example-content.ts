@@ -79,3 +79,39 @@ export async function openStore(kind: 'filesystem' | 'inmemory', options: Partia
 export function contentOver(driver: StorageDriver, options: Partial<LocalContentOptions> = {}): LocalContent {
   return new LocalContent({ driver, log: silentLog, clock: systemClock, ...options })
 }
+
+export async function* chunksOf(...chunks: readonly (Uint8Array | string | Error)[]): AsyncGenerator<Uint8Array, void, void> {
+  for (const chunk of chunks) {
+    if (chunk instanceof Error) throw chunk
+    yield Buffer.from(chunk)
+  }
+}
+
+/** Pushes a blob as clients do. */
+export async function pushBlob(content: LocalContent, repository: RepositoryName, bytes: Uint8Array): Promise<Digest> {
+  const { id } = await content.beginUpload(repository)
+  await content.appendToUpload(repository, id, { offset: 0, body: chunksOf(bytes) }, never)
+  return (await content.finishUpload(repository, id, digestOf(bytes))).digest
+}
+
+/** Pushes an image of one layer, with what it needs. */
+export async function pushImage(
+  content: LocalContent,
+  repository: RepositoryName,
+  name: string,
+  ...tags: string[]
+): Promise<ExampleManifest> {
+  const [config, layer] = [Buffer.from(JSON.stringify({ name })), Buffer.from(`layer of ${name}`)]
+  for (const bytes of [config, layer]) await pushBlob(content, repository, bytes)
+  const manifest = manifestWith({ mediaType: mediaTypes.ociManifest, config: descriptorOf(config), layers: [descriptorOf(layer)] })
+  await push(content, repository, manifest, ...tags)
+  return manifest
+}
+
+export function push(content: LocalContent, repository: RepositoryName, { descriptor, bytes }: ExampleManifest, ...tags: string[]) {
+  return content.pushManifest(repository, { bytes, mediaType: descriptor.mediaType }, { tags: tags.map(parseTag) })
+}
+
+export function descriptorOf(bytes: Uint8Array, mediaType: string = mediaTypes.blob): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length }
+}
