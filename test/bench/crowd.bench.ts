@@ -7,7 +7,7 @@ import { type BlobSource, bigBlob } from '../support/images.ts'
 import type { CrowdOrder, CrowdReport } from './crowd-process.ts'
 import { startBenchHub } from './hub.ts'
 import { type BenchOptions, type Measurement, median, mebibyte } from './measurement.ts'
-import { watchMemory } from './memory.ts'
+import { watchMemory } from './process-use.ts'
 import { workFolder } from './server-process.ts'
 import { startMirror } from './servers.ts'
 
