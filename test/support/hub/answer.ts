@@ -14,7 +14,6 @@ export interface Answer {
   readonly isChunked?: boolean
 }
 
-type Handler = (exchange: Exchange) => Answer | Promise<Answer>
 
 export function bodyOf(content: string | Uint8Array): Body {
   const bytes = Buffer.from(content)
