@@ -14,8 +14,12 @@ const usualWindowSeconds = 3_600
 export class QuotaState {
   readonly #clock: Clock
   #last: RateLimit | undefined
-  #pausedSince = 0
   #pausedUntil = 0
+  /** Questions so far. Answers come out of order, so each question keeps its number. */
+  #asked = 0
+  /** The last question that was asked when #last was learnt, and when the pause began. */
+  #askedBeforeLast = 0
+  #askedBeforePause = 0
   #pauseMs = firstPauseMs
 
   constructor(clock: Clock) {
@@ -35,28 +39,41 @@ export class QuotaState {
     return this.#pausedUntil
   }
 
+  /** The number of a question that is about to be asked. */
+  asks(): number {
+    this.#asked += 1
+    return this.#asked
+  }
+
   /**
-   * An answer of the registry that was no 429, to what was asked at `askedAt`. `limit`: what its headers say; answers without them say
-   * nothing about the account. One that grants pulls and was asked for in a pause ends it: what the 429 spoke of is over.
+   * An answer of the registry that was no 429. `limit`: what its headers say; answers without them say nothing about the account.
+   * One that grants pulls and was asked for in a pause ends it: what the 429 spoke of is over.
    */
-  saw(limit: RateLimit | undefined, askedAt: number): void {
+  saw(limit: RateLimit | undefined, question: number): void {
     if (limit === undefined) return
-    this.#last = limit
+    // More is left than was known: either the window is over, or this is from before what is known.
+    if (limit.remaining > (this.rateLimit?.remaining ?? 0) && question <= this.#askedBeforeLast) return
+    this.#learn(limit)
     if (limit.remaining === 0) return
     this.#pauseMs = firstPauseMs
-    if (askedAt > this.#pausedSince) this.#pausedUntil = 0
+    if (question > this.#askedBeforePause) this.#pausedUntil = 0
   }
 
   /** A 429: nothing that can wait is asked before the pause is over. */
   limited(failure: UpstreamFailure, limit: RateLimit | undefined): void {
-    if (limit !== undefined) this.#last = limit
+    if (limit !== undefined) this.#learn(limit)
     const now = this.#clock.now()
     if (this.#pausedUntil > now) return
     const windowMs = (this.#last?.windowSeconds ?? usualWindowSeconds) * 1000
     const own = Math.min(this.#pauseMs, windowMs)
     const asked = failure.retryAfterSeconds
-    this.#pausedSince = now
+    this.#askedBeforePause = this.#asked
     this.#pausedUntil = now + (asked === undefined ? own : Math.min(asked * 1000, longestAskedPauseMs))
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
+  }
+
+  #learn(limit: RateLimit): void {
+    this.#last = limit
+    this.#askedBeforeLast = this.#asked
   }
 }

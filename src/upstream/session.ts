@@ -77,7 +77,7 @@ export class Session {
 
   /** Asks the registry itself, with what authorization it wants. */
   async #askRegistry(question: Question, signal: AbortSignal): Promise<Asked> {
-    const { authorization, transport, libraryPrefix, clock } = this.#options
+    const { authorization, transport, libraryPrefix, quota, clock } = this.#options
     const repository = libraryPrefix ? withLibrary(question.repository) : question.repository
     const scope = `repository:${repository}:pull`
     const url = new URL(`${this.#base}${repository}/${question.path}`)
@@ -87,9 +87,9 @@ export class Session {
     let grant = await authorization.find(scope, signal)
     for (;;) {
       const ask: Ask = { method: question.method, url, headers: { ...question.headers, ...headerOf(grant) } }
-      const askedAt = clock.now()
+      const number = quota.asks()
       const answer = await transport.ask(ask, signal)
-      this.#learn(answer, askedAt)
+      this.#learn(answer, number)
       if (answer.status !== 401) return { ask, answer }
       const challenges = parseChallenges(answer.header('www-authenticate') ?? '')
       const better = await authorization.renew(scope, { challenges, grant, renewed, since }, signal)
@@ -100,11 +100,11 @@ export class Session {
     }
   }
 
-  #learn(answer: Answer, askedAt: number): void {
+  #learn(answer: Answer, question: number): void {
     const { quota, clock } = this.#options
     const limit = parseRateLimit((name) => answer.header(name), clock.now())
     if (answer.status === 429) quota.limited(answer.failure(clock.now()), limit)
-    else quota.saw(limit, askedAt)
+    else quota.saw(limit, question)
   }
 }
 

@@ -20,7 +20,7 @@ function setUp() {
     clock,
     quota,
     limitOf,
-    saw: (remaining: number, windowSeconds?: number) => quota.saw(limitOf(remaining, windowSeconds), clock.now()),
+    saw: (remaining: number, windowSeconds?: number) => quota.saw(limitOf(remaining, windowSeconds), quota.asks()),
     limited: (retryAfterSeconds?: number, limit?: RateLimit) =>
       quota.limited(new UpstreamFailure('rate-limited', '429', { retryAfterSeconds }), limit),
     /** Seconds that are left of the pause. */
@@ -34,11 +34,29 @@ describe('what is left', () => {
   })
 
   test('is what the last answer said; an answer that says nothing changes nothing', () => {
-    const { quota, saw, clock } = setUp()
+    const { quota, saw } = setUp()
     saw(99)
     saw(21)
-    quota.saw(undefined, clock.now())
+    quota.saw(undefined, quota.asks())
     assert.equal(quota.rateLimit?.remaining, 21)
+  })
+
+  test('is not made more by an answer from before', () => {
+    const { quota, saw, limitOf } = setUp()
+    const early = quota.asks()
+    saw(20)
+    quota.saw(limitOf(21), early)
+    assert.equal(quota.rateLimit?.remaining, 20)
+    saw(100)
+    assert.equal(quota.rateLimit?.remaining, 100, 'what was asked since speaks of a new window')
+  })
+
+  test('is made less by an answer that comes late', () => {
+    const { quota, saw, limitOf } = setUp()
+    const early = quota.asks()
+    saw(20)
+    quota.saw(limitOf(19), early)
+    assert.equal(quota.rateLimit?.remaining, 19)
   })
 
   test('holds as long as the window that the header names', () => {
@@ -52,7 +70,7 @@ describe('what is left', () => {
 
   test('holds for an hour where no window is named', () => {
     const { quota, limitOf, clock } = setUp()
-    quota.saw({ ...limitOf(5), windowSeconds: undefined }, clock.now())
+    quota.saw({ ...limitOf(5), windowSeconds: undefined }, quota.asks())
     clock.advance(3599)
     assert.equal(quota.rateLimit?.remaining, 5)
     clock.advance(1)
@@ -122,10 +140,10 @@ describe('a pause', () => {
 
   test('does not end with an answer to what was asked before it', () => {
     const { limited, pause, clock, quota, limitOf } = setUp()
-    const askedAt = clock.now()
+    const early = quota.asks()
     clock.advance(1)
     limited()
-    quota.saw(limitOf(50), askedAt)
+    quota.saw(limitOf(50), early)
     assert.equal(pause(), 60)
   })
 
@@ -134,7 +152,7 @@ describe('a pause', () => {
     limited()
     clock.advance(1)
     saw(0)
-    quota.saw(undefined, clock.now())
+    quota.saw(undefined, quota.asks())
     assert.equal(pause(), 59)
   })
 })
