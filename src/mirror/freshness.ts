@@ -41,7 +41,8 @@ function beforeTheQuestion(facts: TagFacts, policy: FreshnessPolicy): FreshnessV
   if (age < policy.ttlSeconds) return 'serve'
   if (age < policy.ttlSeconds + policy.staleWhileRevalidateSeconds)
     return mayWorkInBackground(facts, policy) ? 'serve-and-revalidate' : 'serve'
-  const mustSave = facts.isPaused || (facts.pullsLeft !== undefined && facts.pullsLeft < policy.quotaReserve)
+  // With no pull left a moved tag would be an answer whose manifest nobody can get: HEAD is free, and GET is not.
+  const mustSave = facts.isPaused || (facts.pullsLeft !== undefined && facts.pullsLeft < Math.max(1, policy.quotaReserve))
   return mustSave && isYoungEnough(facts, policy) ? 'serve-stale' : 'revalidate'
 }
 

@@ -33,6 +33,8 @@ interface Question {
   readonly askedAt: number
   /** Asked earlier, and still without an answer. */
   readonly before: Question | undefined
+  /** Somebody waits for the answer, or did. */
+  isAwaited: boolean
   /** A later question has been answered: what this one learns is old. */
   isOutdated: boolean
   /** `undefined`: upstream has no such tag. */
@@ -60,6 +62,7 @@ export class TagQuestions {
    */
   ask(repository: RepositoryName, tag: Tag, hasStandIn: boolean, signal: AbortSignal): Promise<Descriptor | undefined> {
     const question = this.#question(repository, tag, hasStandIn)
+    question.isAwaited = true
     // Counted from when it was asked: whoever joins a question that hangs need not wait as long again.
     const { clock, revalidateTimeoutMs } = this.#parts
     return hasStandIn ? waitUntil(question.askedAt + revalidateTimeoutMs, question.answer, clock, signal) : waitFor(question.answer, signal)
@@ -76,14 +79,16 @@ export class TagQuestions {
   }
 
   async #refresh(repository: RepositoryName, tag: Tag): Promise<void> {
-    const { manifests, stop } = this.#parts
+    const { manifests, memory, stop } = this.#parts
+    const before = memory.recall(repository, tag)
     // Whether it may is looked at when its turn has come: much may have been learnt of upstream while it waited.
     const found = await this.#backgroundQuestions(() =>
       this.#mayWork(repository) ? this.#question(repository, tag, false).answer : undefined,
     )
-    if (found === undefined || (await manifests.local(repository, found.digest, stop)) !== undefined) return
+    if (found === undefined || memory.recall(repository, tag) !== before) return
     await this.#backgroundFetches(async () => {
-      if (this.#mayWork(repository)) await manifests.fetch(repository, found.digest, stop)
+      const fetched = this.#mayWork(repository) ? await manifests.fetch(repository, found.digest, stop) : undefined
+      if (fetched !== undefined && memory.recall(repository, tag) === before) await this.#remember(repository, tag, fetched)
     })
   }
 
@@ -107,7 +112,7 @@ export class TagQuestions {
     const now = clock.now()
     // One that hangs must not hide for long that upstream is back; asked anew not at each pull, for that would make each one wait.
     if (running !== undefined && !(mayAskAnew && now >= running.askedAt + this.#patienceMs)) return running
-    const question: Question = { askedAt: now, before: running, isOutdated: false, answer: unanswered }
+    const question: Question = { askedAt: now, before: running, isAwaited: false, isOutdated: false, answer: unanswered }
     question.answer = this.#askUpstream(repository, tag, question).finally(() => {
       if (this.#running.get(key) === question) this.#running.delete(key)
     })
@@ -126,12 +131,18 @@ export class TagQuestions {
       for (let older = question.before; older !== undefined; older = older.before) older.isOutdated = true
       if (question.isOutdated) return found?.descriptor
       if (found === undefined) memory.forget(repository, tag)
-      else await this.#learn(repository, tag, found)
+      else if (question.isAwaited || (await this.#isHere(repository, found))) await this.#learn(repository, tag, found)
       return found?.descriptor
     } catch (error) {
       if (error instanceof UpstreamFailure && error.kind !== 'denied') outages.failed(name, error)
       throw error
     }
+  }
+
+  /** A tag moves for clients when what it moves to is here, unless they asked: a background question must not make them spend pulls. */
+  async #isHere(repository: RepositoryName, found: ManifestDescription): Promise<boolean> {
+    const { manifests, stop } = this.#parts
+    return 'bytes' in found || (await manifests.local(repository, found.descriptor.digest, stop)) !== undefined
   }
 
   async #learn(repository: RepositoryName, tag: Tag, found: ManifestDescription): Promise<void> {

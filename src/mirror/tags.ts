@@ -107,13 +107,13 @@ export class Tags {
     return { descriptor: known.descriptor, provenance: { verdict: 'stale', cause, ...age } }
   }
 
-  /** The last confirmed answer if it is still good as it is or its manifest is here, else what the store's tag points at. */
+  /** The last confirmed answer if its manifest is here, else what the store's tag points at, else an answer that is good as it is. */
   async #known(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Known | undefined> {
     const fact = this.#memory.recall(repository, tag)
-    if (fact !== undefined && this.#judge(repository, tag, fact, 'not-asked') === 'serve') return fact
     if (fact !== undefined && (await this.#parts.manifests.local(repository, fact.descriptor.digest, signal)) !== undefined) return fact
     const stored = await this.stored(repository, tag, signal)
-    return stored === undefined ? undefined : { descriptor: stored, confirmedAt: undefined }
+    if (stored !== undefined) return { descriptor: stored, confirmedAt: undefined }
+    return fact !== undefined && this.#judge(repository, tag, fact, 'not-asked') === 'serve' ? fact : undefined
   }
 
   /** What the store's tag points at, whatever upstream says. */

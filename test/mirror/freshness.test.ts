@@ -32,10 +32,11 @@ const before: readonly Case[] = [
   ['… and in a pause', { ageSeconds: 60, isPaused: true }, 'serve'],
   ['revalidation goes on at the reserve', { ageSeconds: 90, pullsLeft: 20 }, 'revalidate'],
   ['… and stops below it', { ageSeconds: 90, pullsLeft: 19 }, 'serve-stale'],
-  ['without a reserve it goes on to the last pull', { ageSeconds: 90, pullsLeft: 0 }, 'revalidate', { quotaReserve: 0 }],
   ['in a pause what is here is served', { ageSeconds: 90, isPaused: true }, 'serve-stale'],
   ['… also when nobody saw it confirmed', { ageSeconds: undefined, isPaused: true }, 'serve-stale'],
   ['… unless it is too old to stand in', { ageSeconds: 3600, isPaused: true }, 'revalidate'],
+  ['without a reserve the last pull may be spent', { ageSeconds: 90, pullsLeft: 1 }, 'revalidate', { quotaReserve: 0 }],
+  ['with no pull left what is here is served', { ageSeconds: 90, pullsLeft: 0 }, 'serve-stale', { quotaReserve: 0 }],
 ]
 
 const after: readonly Case[] = [
