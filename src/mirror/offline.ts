@@ -33,13 +33,9 @@ export class OfflineContent implements ContentSource {
     return (await this.#local.listTags(repository, page, signal)) ?? absent('NAME_UNKNOWN')
   }
 
-  async listReferrers(
-    repository: RepositoryName,
-    subject: Digest,
-    artifactType: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Referrers> {
-    return (await this.#local.listReferrers(repository, subject, artifactType, signal)) ?? absent('MANIFEST_UNKNOWN')
+  /** The store knows the referrers of what was pushed to it, not those of what was mirrored: "none" could be untrue. */
+  async listReferrers(): Promise<Referrers> {
+    return absent('MANIFEST_UNKNOWN')
   }
 }
 

@@ -9,7 +9,7 @@ import { digestOf, ociImage } from '../support/images.ts'
 import { type Hub, startHub } from '../support/hub/hub.ts'
 import { errorCodeOf, outcomeOf } from '../support/pull.ts'
 import { startRegistry } from '../support/registry.ts'
-import { gate, questionsTo, startScene } from './scene.ts'
+import { gate, questionsTo, type SceneOptions, startScene } from './scene.ts'
 
 const repository = 'library/some'
 const one = ociImage({ seed: 'one' })
@@ -22,7 +22,7 @@ function asked(hub: Hub): string[] {
 }
 
 /** Without the memory of negative answers: negative-answers.test.ts is about that. */
-async function startTagScene(options: Parameters<typeof startScene>[0] = {}) {
+async function startTagScene(options: SceneOptions = {}) {
   const scene = await startScene({ ...options, proxy: { negativettl: '0s', ...options.proxy } })
   scene.hub.add(repository, one, { tags: ['1'] })
   scene.hub.add(repository, two)

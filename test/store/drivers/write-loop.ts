@@ -23,7 +23,9 @@ async function writeForever(root: string): Promise<never> {
   const driver = new FilesystemDriver({ root })
   const spooled = join(root, 'spooled')
   for (let turn = 0; ; turn += 1) {
-    await Promise.all(paths.slice(0, 3).map((path) => driver.write(path, valueOf(turn))))
+    // All of them come to their end before the first failure ends the process.
+    const outcomes = await Promise.allSettled(paths.slice(0, 3).map((path) => driver.write(path, valueOf(turn))))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     await writeFile(spooled, valueOf(turn))
     await driver.adopt(spooled, '/store/adopted/data')
     process.stdout.write(`${turn}\n`)
