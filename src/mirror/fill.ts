@@ -115,8 +115,7 @@ export class Fill implements GrowingBlob {
     const { digest, size } = this
     return {
       descriptor: { mediaType: mediaTypes.blob, digest, size },
-      // Verified, it is all here; that the store has yet to take the file over is no business of the client.
-      provenance: { verdict: verdict === 'filling' && this.state === 'verified' ? 'hit' : verdict },
+      provenance: { verdict },
       open: (range, signal) => this.#read(range ?? { start: 0, end: size - 1 }, signal),
     }
   }
@@ -139,7 +138,7 @@ export class Fill implements GrowingBlob {
       yield* readGrowing(this, range, signal)
     } finally {
       this.#readers -= 1
-      await this.#closeWhenUnused()
+      this.#closeWhenUnused()
     }
   }
 
@@ -169,7 +168,7 @@ export class Fill implements GrowingBlob {
       await this.#run(first)
     } finally {
       this.#isSettled = true
-      await this.#closeWhenUnused()
+      this.#closeWhenUnused()
     }
   }
 
@@ -273,11 +272,10 @@ export class Fill implements GrowingBlob {
     resolve()
   }
 
-  async #closeWhenUnused(): Promise<void> {
+  /** Nobody waits for it: between the store's taking over and the end of this fill no other request may come. */
+  #closeWhenUnused(): void {
     if (!this.#isSettled || this.#readers > 0 || this.#isClosed) return
     this.#isClosed = true
-    await this.#file?.handle
-      .close()
-      .catch((error: unknown) => this.#parts.log.debug({ digest: this.digest, error }, 'closing a partial file'))
+    this.#file?.handle.close().catch((error: unknown) => this.#parts.log.debug({ digest: this.digest, error }, 'closing a partial file'))
   }
 }

@@ -22,8 +22,8 @@ function asked(hub: Hub): string[] {
 }
 
 /** Without the memory of negative answers: negative-answers.test.ts is about that. */
-async function startTagScene(options: SceneOptions = {}) {
-  const scene = await startScene({ ...options, proxy: { negativettl: '0s', ...options.proxy } })
+async function startTagScene({ proxy = {}, ...options }: SceneOptions = {}) {
+  const scene = await startScene({ ...options, proxy: Object.assign({ negativettl: '0s' }, proxy) })
   scene.hub.add(repository, one, { tags: ['1'] })
   scene.hub.add(repository, two)
   return scene
