@@ -82,20 +82,23 @@ export class TagQuestions {
     const { manifests, memory, stop } = this.#parts
     const before = memory.recall(repository, tag)
     // Whether it may is looked at when its turn has come: much may have been learnt of upstream while it waited.
-    const found = await this.#backgroundQuestions(() =>
-      this.#mayWork(repository) ? this.#question(repository, tag, false).answer : undefined,
-    )
+    const asked = await this.#backgroundQuestions(async () => {
+      const question = this.#mayWork(repository) ? this.#question(repository, tag, false) : undefined
+      return { at: question?.askedAt ?? 0, found: await question?.answer }
+    })
+    const { found } = asked
     if (found === undefined || memory.recall(repository, tag) !== before) return
     await this.#backgroundFetches(async () => {
       const fetched = this.#mayWork(repository) ? await manifests.fetch(repository, found.digest, stop) : undefined
-      if (fetched !== undefined && memory.recall(repository, tag) === before) await this.#remember(repository, tag, fetched)
+      if (fetched !== undefined && memory.recall(repository, tag) === before) await this.#remember(repository, tag, fetched, asked.at)
     })
   }
 
   /** What the tag means now, by GET; for everybody who asks meanwhile, and for the store. */
   async fetch(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Manifest | undefined> {
+    const askedAt = this.#parts.clock.now()
     const manifest = await this.#parts.manifests.fetch(repository, tag, signal)
-    if (manifest !== undefined) await this.#remember(repository, tag, manifest)
+    if (manifest !== undefined) await this.#remember(repository, tag, manifest, askedAt)
     return manifest
   }
 
@@ -131,7 +134,7 @@ export class TagQuestions {
       for (let older = question.before; older !== undefined; older = older.before) older.isOutdated = true
       if (question.isOutdated) return found?.descriptor
       if (found === undefined) memory.forget(repository, tag)
-      else if (question.isAwaited || (await this.#isHere(repository, found))) await this.#learn(repository, tag, found)
+      else if (question.isAwaited || (await this.#isHere(repository, found))) await this.#learn(repository, tag, found, question.askedAt)
       return found?.descriptor
     } catch (error) {
       if (error instanceof UpstreamFailure && error.kind !== 'denied') outages.failed(name, error)
@@ -145,15 +148,15 @@ export class TagQuestions {
     return 'bytes' in found || (await manifests.local(repository, found.descriptor.digest, stop)) !== undefined
   }
 
-  async #learn(repository: RepositoryName, tag: Tag, found: ManifestDescription): Promise<void> {
+  async #learn(repository: RepositoryName, tag: Tag, found: ManifestDescription, askedAt: number): Promise<void> {
     // Where upstream refuses HEAD, the manifest came along.
     if ('bytes' in found) await this.#parts.manifests.keep(repository, found as Manifest)
-    await this.#remember(repository, tag, found)
+    await this.#remember(repository, tag, found, askedAt)
   }
 
-  async #remember(repository: RepositoryName, tag: Tag, { descriptor }: ManifestDescription): Promise<void> {
-    const { manifests, memory, clock, stop } = this.#parts
-    memory.remember(repository, tag, { descriptor, confirmedAt: clock.now() })
+  async #remember(repository: RepositoryName, tag: Tag, { descriptor }: ManifestDescription, askedAt: number): Promise<void> {
+    const { manifests, memory, stop } = this.#parts
+    memory.remember(repository, tag, { descriptor, confirmedAt: askedAt })
     await manifests.point(repository, tag, descriptor.digest, stop)
   }
 }
