@@ -10,8 +10,8 @@ import type { ByteRange } from '../oci/range.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
 import { blobDataPath, layerLinkPath } from './layout.ts'
-import { ensureLink, readLink } from './links.ts'
-import { renewBlob } from './renewal.ts'
+import { readLink } from './links.ts'
+import { renew, renewBlob, renewLink } from './renewal.ts'
 import { pushTrouble, trouble } from './trouble.ts'
 
 /** How everything came about that is found in the store. */
@@ -40,6 +40,11 @@ export class Blobs {
   /** As `find`, for those who rely on the answer before they push: the blob is safe from the sweep, and the look is fresh. */
   async findForPush(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
     await this.renew(digest)
+    try {
+      await renew(this.#driver, layerLinkPath(repository, digest), this.#clock.now())
+    } catch (error) {
+      throw trouble(`looking for blob ${digest} of ${repository}`, error)
+    }
     return this.#look(repository, digest)
   }
 
@@ -65,7 +70,7 @@ export class Blobs {
   async link(repository: RepositoryName, digest: Digest): Promise<void> {
     if (!(await this.renew(digest))) throw new RegistryError('BLOB_UNKNOWN', 'blob unknown to registry', { detail: { digest } })
     try {
-      await ensureLink(this.#driver, layerLinkPath(repository, digest), digest)
+      await renewLink(this.#driver, layerLinkPath(repository, digest), digest, this.#clock.now())
     } catch (error) {
       throw trouble(`linking blob ${digest} into ${repository}`, error)
     }
@@ -96,7 +101,7 @@ export class Blobs {
     try {
       await this.#driver.touch(path, this.#clock.now())
       await this.#driver.move(path, blobDataPath(digest))
-      await ensureLink(this.#driver, layerLinkPath(repository, digest), digest)
+      await renewLink(this.#driver, layerLinkPath(repository, digest), digest, this.#clock.now())
     } catch (error) {
       throw pushTrouble(`keeping blob ${digest} of ${repository}`, error)
     }
@@ -109,7 +114,7 @@ export class Blobs {
     try {
       await this.#driver.adopt(file, blobDataPath(digest))
       await this.#driver.touch(blobDataPath(digest), this.#clock.now())
-      await ensureLink(this.#driver, link, digest)
+      await renewLink(this.#driver, link, digest, this.#clock.now())
     } catch (error) {
       throw trouble(`keeping blob ${digest} of ${repository}`, error)
     }

@@ -15,7 +15,7 @@
 //     media-types/<alg>/<hex>                              a manifest's Content-Type, where its bytes say another
 //     referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>   a manifest of the repository whose subject is the one of the folder
 //     referrers/<name>/_indexed                            until when (ms since 1970) manifests were looked through for subjects
-//     condemned/<alg>/<hex>                                a blob that the sweep is about to delete; who needs it takes it back
+//     condemned/<path>                                     a file that the sweep is about to delete; who needs it takes it back
 //
 // A link is a file that holds a digest and nothing else, also no newline: distribution answers 500 to one that differs.
 import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from '../oci/digest.ts'
@@ -111,8 +111,9 @@ export function uploadFolder(repository: RepositoryName, id: string): string {
   return `${uploadsFolder(repository)}/${id}`
 }
 
-export function condemnedPath(digest: Digest): string {
-  return `${condemnedFolder}/${algorithmOf(digest)}/${hexOf(digest)}`
+/** Where the sweep takes a file aside to. */
+export function condemnedPath(path: string): string {
+  return `${condemnedFolder}${path}`
 }
 
 export function subjectFolder(repository: RepositoryName, subject: Digest): string {

@@ -21,7 +21,8 @@ export async function isLinkInPlace(driver: StorageDriver, path: string, digest:
   return entry?.kind === 'file' && entry.size === digest.length
 }
 
-async function readText(driver: StorageDriver, path: string): Promise<string | undefined> {
+/** As it stands there. */
+export async function readText(driver: StorageDriver, path: string): Promise<string | undefined> {
   const bytes = await driver.read(path)
   return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

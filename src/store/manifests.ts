@@ -11,8 +11,8 @@ import type { Log } from '../telemetry/log.ts'
 import { fromStore } from './blobs.ts'
 import type { StorageDriver } from './driver.ts'
 import { blobDataPath, mediaTypePath, revisionFolder, revisionLinkPath } from './layout.ts'
-import { ensureLink, isLinkInPlace, readLink } from './links.ts'
-import { renewBlob } from './renewal.ts'
+import { isLinkInPlace, readLink } from './links.ts'
+import { renew, renewBlob, renewLink } from './renewal.ts'
 import { pushTrouble, trouble } from './trouble.ts'
 
 export interface ManifestsOptions {
@@ -76,7 +76,7 @@ export class Manifests {
     try {
       await this.#putBytes(digest, bytes)
       await this.#putMediaType(descriptor, bytes)
-      await ensureLink(this.#driver, link, digest)
+      await renewLink(this.#driver, link, digest, this.#clock.now())
     } catch (error) {
       throw pushTrouble(`keeping manifest ${digest} of ${repository}`, error)
     }
@@ -88,8 +88,9 @@ export class Manifests {
   /** Whether it is part of the repository, for those who rely on it before they push: it is safe from the sweep, and the look is fresh. */
   async hasForPush(repository: RepositoryName, digest: Digest): Promise<boolean> {
     try {
-      if (!(await renewBlob(this.#driver, digest, this.#clock.now()))) return false
-      return (await readLink(this.#driver, revisionLinkPath(repository, digest))) === digest
+      const link = revisionLinkPath(repository, digest)
+      for (const path of [blobDataPath(digest), link]) if (!(await renew(this.#driver, path, this.#clock.now()))) return false
+      return (await readLink(this.#driver, link)) === digest
     } catch (error) {
       throw trouble(`looking for manifest ${digest} of ${repository}`, error)
     }

@@ -8,8 +8,6 @@ import type { StorageDriver } from './driver.ts'
 import {
   blobDataPath,
   blobsFolder,
-  condemnedFolder,
-  condemnedPath,
   indexLinkPath,
   layerLinkPath,
   layersFolderOf,
@@ -20,8 +18,7 @@ import {
   tagIndexFolder,
   tagsFolder,
 } from './layout.ts'
-import { ensureLink } from './links.ts'
-import { takeBack } from './renewal.ts'
+import { condemn, takeAllBack } from './renewal.ts'
 import {
   factsOf,
   isYoung,
@@ -95,7 +92,7 @@ class Sweep {
   async run(): Promise<SweepTotals> {
     const { report, options } = this.#parts
     const isReal = !options.isDryRun
-    if (isReal) await this.#takeBackLeftovers()
+    if (isReal) await takeAllBack(this.#parts.driver)
     await this.#mark()
     if (isReal) for (const [repository, manifests] of this.#removableManifests) await this.#removeManifests(repository, manifests)
     const linked = await this.#markLatecomers()
@@ -119,12 +116,6 @@ class Sweep {
       deletedBlobs: deleted.count,
       deletedBytes: deleted.bytes,
     }
-  }
-
-  /** What a sweep that was killed had taken aside is judged anew, in its place. */
-  async #takeBackLeftovers(): Promise<void> {
-    const { driver } = this.#parts
-    for (const digest of await linkedDigests(driver, (algorithm) => `${condemnedFolder}/${algorithm}`)) await takeBack(driver, digest)
   }
 
   async #mark(): Promise<void> {
@@ -216,13 +207,7 @@ class Sweep {
   async #removeManifest(repository: RepositoryName, digest: Digest, facts: ManifestFacts | undefined): Promise<boolean> {
     const { driver } = this.#parts
     const link = revisionLinkPath(repository, digest)
-    if (await isYoung(this.#marking, link, digest)) return false
-    await driver.remove(link)
-    // Whoever relied on it in between has renewed the bytes first.
-    if (await isYoung(this.#marking, link, digest)) {
-      await ensureLink(driver, link, digest)
-      return false
-    }
+    if ((await isYoung(this.#marking, link, digest)) || !(await condemn(driver, link, this.#marking.youngSince))) return false
     await driver.removeEmptyFolder(parentOf(link))
     if (facts?.subject !== undefined) await driver.remove(referrerPath(repository, facts.subject, digest))
     await this.#parts.forget(repository, digest)
@@ -244,14 +229,7 @@ class Sweep {
   async #removeLink(repository: RepositoryName, digest: Digest): Promise<void> {
     const { driver } = this.#parts
     const link = layerLinkPath(repository, digest)
-    if (await isYoung(this.#marking, link, digest)) {
-      this.#marked.add(digest)
-      return
-    }
-    await driver.remove(link)
-    // Whoever relied on it in between has renewed the bytes first.
-    if (await isYoung(this.#marking, link, digest)) {
-      await ensureLink(driver, link, digest)
+    if ((await isYoung(this.#marking, link, digest)) || !(await condemn(driver, link, this.#marking.youngSince))) {
       this.#marked.add(digest)
       return
     }
@@ -263,17 +241,10 @@ class Sweep {
   async #deleteBlob(digest: Digest): Promise<boolean> {
     this.#signal.throwIfAborted()
     const { driver } = this.#parts
-    const [path, aside] = [blobDataPath(digest), condemnedPath(digest)]
+    const path = blobDataPath(digest)
     const entry = await driver.stat(path)
     if (this.#marked.has(digest) || entry === undefined || entry.modifiedAt >= this.#marking.youngSince) return false
-    await driver.move(path, aside)
-    const taken = await driver.stat(aside)
-    if (taken === undefined) return false
-    if (taken.modifiedAt >= this.#marking.youngSince) {
-      await takeBack(driver, digest)
-      return false
-    }
-    if (!(await driver.remove(aside))) return false
+    if (!(await condemn(driver, path, this.#marking.youngSince))) return false
     await driver.removeEmptyFolder(parentOf(path))
     if ((await driver.stat(path)) === undefined) await driver.remove(mediaTypePath(digest))
     return true

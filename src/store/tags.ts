@@ -2,10 +2,19 @@
 import type { Digest } from '../oci/digest.ts'
 import { isTag, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { StorageDriver } from './driver.ts'
-import { currentLinkPath, indexLinkPath, layersFolder, manifestsFolder, tagFolder, tagsFolder } from './layout.ts'
+import {
+  blobDataPath,
+  currentLinkPath,
+  indexLinkPath,
+  layersFolder,
+  manifestsFolder,
+  revisionLinkPath,
+  tagFolder,
+  tagsFolder,
+} from './layout.ts'
 import { ensureLink, readLink } from './links.ts'
 import type { Listing, Listings } from './listings.ts'
-import { renewBlob } from './renewal.ts'
+import { renew } from './renewal.ts'
 import { trouble } from './trouble.ts'
 
 /** Looks at so many tags at once. */
@@ -39,7 +48,7 @@ export interface TagTarget {
 /** The index first, as distribution does: a tag that can be pulled is always in its index, which garbage collection reads. */
 export async function putTag(driver: StorageDriver, repository: RepositoryName, { tag, digest, now }: TagTarget): Promise<void> {
   try {
-    await renewBlob(driver, digest, now)
+    for (const path of [blobDataPath(digest), revisionLinkPath(repository, digest)]) await renew(driver, path, now)
     await ensureLink(driver, indexLinkPath(repository, tag, digest), digest)
     await ensureLink(driver, currentLinkPath(repository, tag), digest)
   } catch (error) {

@@ -14,7 +14,7 @@ import { appendTo } from './append.ts'
 const temporaryPattern = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/
 const smallFileBytes = 8 * 1024
 /** A folder can vanish between its making and its use, when another process removes what it became empty of. */
-const folderAttempts = 3
+const folderAttempts = 5
 
 export class FilesystemDriver implements StorageDriver {
   readonly name = 'filesystem'
@@ -227,8 +227,8 @@ async function syncFolder(path: string): Promise<void> {
     await folder.sync()
   } catch (error) {
     // Some network file systems can't sync a folder, and one may be enterable but not readable (the parent of the root):
-    // there a rename is as durable as it gets.
-    if (!['EINVAL', 'ENOTSUP', 'EACCES'].some((code) => hasCode(error, code))) throw error
+    // there a rename is as durable as it gets. One that is gone again was empty, so there is nothing to lose.
+    if (!['EINVAL', 'ENOTSUP', 'EACCES', 'ENOENT'].some((code) => hasCode(error, code))) throw error
   }
 }
 
