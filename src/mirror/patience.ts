@@ -3,6 +3,9 @@ import { UpstreamFailure } from '../content.ts'
 import { waitFor } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 
+/** Made once: an abort without a reason makes a new exception each time. */
+const isOver = new Error('the wait is over')
+
 /** What the work gives, or UpstreamFailure 'timeout' once `clock` has passed `deadline` (milliseconds since 1970). The work goes on. */
 export async function waitUntil<T>(deadline: number, work: Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
   const patience = new AbortController()
@@ -13,6 +16,6 @@ export async function waitUntil<T>(deadline: number, work: Promise<T>, clock: Cl
   try {
     return await waitFor(Promise.race([work, timeout]), signal)
   } finally {
-    patience.abort()
+    patience.abort(isOver)
   }
 }

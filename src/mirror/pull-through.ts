@@ -73,7 +73,7 @@ export class PullThrough implements ContentSource, AsyncDisposable {
 
   async findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
     if (isDigestReference(reference)) return this.#manifests.find(repository, reference, signal)
-    const hasStandIn = (await this.#tags.stored(repository, reference, signal)) !== undefined
+    const hasStandIn = await this.#tags.hasStandIn(repository, reference, signal)
     if (hasStandIn) return this.#findByTag(repository, reference, hasStandIn, signal)
     // All that can be had is what upstream says now: whoever asks before it is here shares the questions, not only one of them.
     const ask = () => this.#findByTag(repository, reference, hasStandIn, this.#stop.signal)

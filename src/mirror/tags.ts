@@ -6,7 +6,7 @@ import { type FreshnessPolicy, type FreshnessVerdict, judge, type UpstreamOutcom
 import { patiently } from './local-trouble.ts'
 import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
 import { Outages } from './outages.ts'
-import { TagMemory } from './tag-memory.ts'
+import { type TagFact, TagMemory } from './tag-memory.ts'
 import { TagPolicies, type TagRule } from './tag-policies.ts'
 import { TagQuestions } from './tag-questions.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -69,6 +69,13 @@ export class Tags {
     return stored === undefined ? undefined : this.#afterFailure(repository, tag, { descriptor: stored, confirmedAt: undefined }, failure)
   }
 
+  /** Whether something is here that the tag pointed at, at one time or another. */
+  async hasStandIn(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<boolean> {
+    return (
+      (await this.#confirmedAndHere(repository, tag, signal)) !== undefined || (await this.stored(repository, tag, signal)) !== undefined
+    )
+  }
+
   /** What the tag means now, by GET. Throws UpstreamFailure. */
   fetch(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Manifest | undefined> {
     return this.#questions.fetch(repository, tag, signal)
@@ -109,11 +116,18 @@ export class Tags {
 
   /** The last confirmed answer if its manifest is here, else what the store's tag points at, else an answer that is good as it is. */
   async #known(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Known | undefined> {
-    const fact = this.#memory.recall(repository, tag)
-    if (fact !== undefined && (await this.#parts.manifests.local(repository, fact.descriptor.digest, signal)) !== undefined) return fact
+    const here = await this.#confirmedAndHere(repository, tag, signal)
+    if (here !== undefined) return here
     const stored = await this.stored(repository, tag, signal)
     if (stored !== undefined) return { descriptor: stored, confirmedAt: undefined }
+    const fact = this.#memory.recall(repository, tag)
     return fact !== undefined && this.#judge(repository, tag, fact, 'not-asked') === 'serve' ? fact : undefined
+  }
+
+  async #confirmedAndHere(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<TagFact | undefined> {
+    const fact = this.#memory.recall(repository, tag)
+    if (fact === undefined) return undefined
+    return (await this.#parts.manifests.local(repository, fact.descriptor.digest, signal)) === undefined ? undefined : fact
   }
 
   /** What the store's tag points at, whatever upstream says. */

@@ -31,6 +31,8 @@ interface Circuit {
   /** `undefined`: closed. */
   openUntil: number | undefined
   isProbing: boolean
+  /** The last one that was thrown: many are, and each new one would cost a stack trace. */
+  refusal: CircuitOpen | undefined
 }
 
 export class Breakers {
@@ -50,7 +52,10 @@ export class Breakers {
     const leftMs = circuit.openUntil - this.#clock.now()
     if (leftMs > 0 || circuit.isProbing) {
       const retryAfterSeconds = Math.max(1, Math.ceil(leftMs / 1000))
-      throw new CircuitOpen(`${origin} failed ${circuit.failures} times in a row: not asked for now`, retryAfterSeconds)
+      if (circuit.refusal?.retryAfterSeconds !== retryAfterSeconds) {
+        circuit.refusal = new CircuitOpen(`${origin} failed ${circuit.failures} times in a row: not asked for now`, retryAfterSeconds)
+      }
+      throw circuit.refusal
     }
     circuit.isProbing = true
     return this.#verdict(origin, true)
@@ -100,7 +105,7 @@ export class Breakers {
   }
 
   #newCircuit(origin: string): Circuit {
-    const circuit: Circuit = { failures: 0, pauseMs: firstPauseMs, openUntil: undefined, isProbing: false }
+    const circuit: Circuit = { failures: 0, pauseMs: firstPauseMs, openUntil: undefined, isProbing: false, refusal: undefined }
     const oldest = this.#circuits.size < mostCircuits ? undefined : this.#circuits.keys().next().value
     if (oldest !== undefined) this.#circuits.delete(oldest)
     this.#circuits.set(origin, circuit)
