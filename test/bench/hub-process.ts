@@ -36,6 +36,13 @@ const operations = {
     hub.script(afterBytes.map((cutAfterBytes) => ({ on: { kind: 'cdn' }, cutAfterBytes })))
   },
 
+  /** From now on each request to the registry is left without an answer, or gets a 500. */
+  async trouble(how: 'hang' | 'fail') {
+    hub.clearScript()
+    const fault = how === 'hang' ? { hang: true } : { status: 500 }
+    hub.script([{ on: { at: 'registry' }, ...fault, times: Number.POSITIVE_INFINITY }])
+  },
+
   /** Cuts that did not come to pass. */
   unusedCuts: async () => hub.unusedRules().length,
 

@@ -1,4 +1,4 @@
-// The benchmarks: `node test/bench/main.ts [crowd|cold|cached|tags …] [--quick] [--json]`. Prints what was measured beside what
+// The benchmarks: `node test/bench/main.ts [crowd|cold|cached|stale|tags …] [--quick] [--json]`. Prints what was measured beside what
 // is demanded; ends with 1 when a goal was missed. With `--json` there is one line of JSON for each measurement instead of a table.
 import { parseArgs } from 'node:util'
 import { ensurePackages } from '../support/packages.ts'
@@ -6,9 +6,10 @@ import { cached } from './cached.bench.ts'
 import { cold } from './cold.bench.ts'
 import { crowd } from './crowd.bench.ts'
 import { type Bench, type Measurement, table } from './measurement.ts'
+import { stale } from './stale.bench.ts'
 import { tags } from './tags.bench.ts'
 
-const benches: Readonly<Record<string, Bench>> = { tags, cold, cached, crowd }
+const benches: Readonly<Record<string, Bench>> = { tags, stale, cold, cached, crowd }
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
