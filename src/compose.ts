@@ -75,12 +75,13 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   }
 }
 
-interface Store {
+export interface Store {
   readonly driver: StorageDriver
   readonly content: LocalContent
 }
 
-function openStore(config: Config, { log, clock }: ComposeParts): Store {
+/** What is kept, without a server over it. Throws Errors that name the configuration key for what is not built. */
+export function openStore(config: Config, { log, clock }: Pick<ComposeParts, 'log' | 'clock'>): Store {
   const { cache, filesystem, inmemory } = config.storage
   const driver =
     filesystem !== undefined

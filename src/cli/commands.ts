@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/load.ts'
 import { printConfig } from './config.ts'
+import { collectGarbage, defaultGrace, type GarbageOptions } from './garbage-collect.ts'
 import { serve } from './serve.ts'
 import { type CommandOptions, version } from './version.ts'
 
@@ -23,6 +24,17 @@ export async function run(args: readonly string[]): Promise<number> {
       })
   command('serve', 'serve a configuration file; Docker Hub on port 5000 when none is given', serve, true)
   command('config', 'print the effective configuration without its secrets, and what is odd about it', printConfig)
+  program
+    .command('garbage-collect [file]')
+    .description('delete the blobs that no manifest refers to; also while the server runs')
+    .option('-d, --dry-run', 'only say what would be deleted', false)
+    .option('-m, --delete-untagged', 'delete manifests without a tag, too, unless a tagged index lists them', false)
+    .option('-q, --quiet', 'say nothing but what goes wrong', false)
+    .option('--grace <duration>', 'what is younger stays, as somebody may be about to refer to it; 0s when nobody pushes', defaultGrace)
+    .option('--strict', 'refuse keys that are unknown or misplaced, instead of warning', false)
+    .action(async (file: string | undefined, options: Omit<GarbageOptions, 'file'>) => {
+      exitCode = await collectGarbage({ ...options, file })
+    })
   try {
     await program.parseAsync([...withCommand(args)], { from: 'user' })
     return exitCode

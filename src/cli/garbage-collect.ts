@@ -1,0 +1,54 @@
+// `garbage-collect`: deletes what no manifest refers to, and says so in distribution's lines. Unlike distribution's it may run
+// beside a server that is pushed to.
+import { openStore } from '../compose.ts'
+import { parseDuration } from '../config/duration.ts'
+import { formatProblem } from '../config/load.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createLog, errorText } from '../telemetry/log.ts'
+import { readConfiguration } from './configuration.ts'
+import type { CommandOptions } from './version.ts'
+
+export interface GarbageOptions extends CommandOptions {
+  readonly dryRun: boolean
+  readonly deleteUntagged: boolean
+  readonly quiet: boolean
+  /** A duration as in a configuration file. */
+  readonly grace: string
+}
+
+/** Longer than a client waits within one push. */
+export const defaultGrace = '1h'
+
+/** Throws ConfigError. Resolves with the exit code. */
+export async function collectGarbage(options: GarbageOptions): Promise<number> {
+  const graceMs = graceIn(options.grace)
+  if (graceMs === undefined) {
+    process.stderr.write(`--grace ${options.grace}: not a duration such as 90s, 30m or 1h\n`)
+    return 1
+  }
+  const { config, warnings } = await readConfiguration(options)
+  for (const warning of warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  const { formatter, fields } = config.log
+  const log = createLog({ level: config.log.level, formatter, fields })
+  const report = options.quiet ? () => {} : (line: string) => void process.stdout.write(`${line}\n`)
+  try {
+    const { content } = openStore(config, { log, clock: systemClock })
+    const sweep = { isDryRun: options.dryRun, deleteUntagged: options.deleteUntagged, graceMs }
+    await content.collectGarbage(sweep, report, new AbortController().signal)
+    return 0
+  } catch (error) {
+    process.stderr.write(`entrepot cannot collect garbage: ${errorText(error)}\n`)
+    return 1
+  }
+}
+
+/** `undefined`: no span of time. */
+function graceIn(text: string): number | undefined {
+  try {
+    const milliseconds = parseDuration(text)
+    return milliseconds < 0 ? undefined : milliseconds
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}
