@@ -13,6 +13,8 @@ export interface DockerRegistryOptions {
   auth?: { token: TokenServer } | { htpasswdFile: string }
   /** Default: a folder of its own, removed with it. */
   storageFolder?: string
+  /** Further keys of `storage`. */
+  storage?: Readonly<Record<string, unknown>>
   /** Default: any free one. */
   port?: number
 }
@@ -68,7 +70,7 @@ function settings(options: DockerRegistryOptions, storageFolder: string): object
   return {
     version: 0.1,
     log: { level: 'info', formatter: 'json' },
-    storage: { filesystem: { rootdirectory: storageFolder }, delete: { enabled: true } },
+    storage: { filesystem: { rootdirectory: storageFolder }, delete: { enabled: true }, ...options.storage },
     http: { addr: `127.0.0.1:${options.port ?? 0}`, secret: 'test' },
     ...(options.auth === undefined ? {} : { auth: authSettings(options.auth) }),
     ...(options.proxy === undefined ? {} : { proxy: { ...options.proxy, remoteUrl: undefined, remoteurl: options.proxy.remoteUrl } }),
