@@ -11,7 +11,7 @@ import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
 import { blobDataPath, layerLinkPath } from './layout.ts'
 import { readLink } from './links.ts'
-import { renew, renewBlob, renewLink } from './renewal.ts'
+import { isRescued, renew, renewBlob, renewLink } from './renewal.ts'
 import { pushTrouble, trouble } from './trouble.ts'
 
 /** How everything came about that is found in the store. */
@@ -124,14 +124,20 @@ export class Blobs {
   async #look(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
     const removals = this.#removals
     try {
-      const [linked, stored] = await Promise.all([readLink(this.#driver, layerLinkPath(repository, digest)), this.#stat(digest)])
-      if (linked !== digest || stored === undefined) return undefined
+      const stored = await this.#lookTwice(blobDataPath(digest), () => this.#stat(digest))
+      const link = layerLinkPath(repository, digest)
+      if (stored === undefined || (await this.#lookTwice(link, () => readLink(this.#driver, link))) !== digest) return undefined
       const descriptor = Object.freeze({ mediaType: mediaTypes.blob, digest, size: stored.size })
       if (removals === this.#removals) await this.#cache?.put(repository, descriptor)
       return this.#handleOf(descriptor)
     } catch (error) {
       throw trouble(`looking for blob ${digest} of ${repository}`, error)
     }
+  }
+
+  /** What a sweep had only taken aside is found the second time. */
+  async #lookTwice<T>(path: string, look: () => Promise<T | undefined>): Promise<T | undefined> {
+    return (await look()) ?? ((await isRescued(this.#driver, path)) ? look() : undefined)
   }
 
   async #stat(digest: Digest): Promise<{ readonly size: number } | undefined> {

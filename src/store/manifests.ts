@@ -12,7 +12,7 @@ import { fromStore } from './blobs.ts'
 import type { StorageDriver } from './driver.ts'
 import { blobDataPath, mediaTypePath, revisionFolder, revisionLinkPath } from './layout.ts'
 import { isLinkInPlace, readLink } from './links.ts'
-import { renew, renewBlob, renewLink } from './renewal.ts'
+import { isRescued, renew, renewBlob, renewLink } from './renewal.ts'
 import { pushTrouble, trouble } from './trouble.ts'
 
 export interface ManifestsOptions {
@@ -142,7 +142,9 @@ export class Manifests {
     try {
       const link = revisionLinkPath(repository, digest)
       if (kept !== undefined && (await isLinkInPlace(this.#driver, link, digest))) return kept
-      if ((await readLink(this.#driver, link)) !== digest) return undefined
+      const isLinked = async () => (await readLink(this.#driver, link)) === digest
+      // What a sweep had only taken aside is found the second time.
+      if (!(await isLinked()) && !((await isRescued(this.#driver, link)) && (await isLinked()))) return undefined
       return await this.#read(repository, digest)
     } catch (error) {
       throw trouble(`reading manifest ${digest} of ${repository}`, error)
@@ -151,7 +153,7 @@ export class Manifests {
 
   async #read(repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
     const path = blobDataPath(digest)
-    const entry = await this.#driver.stat(path)
+    const entry = (await this.#driver.stat(path)) ?? ((await isRescued(this.#driver, path)) ? await this.#driver.stat(path) : undefined)
     if (entry?.kind !== 'file') return undefined
     if (entry.size > maxManifestBytes) return this.#unusable(repository, digest, 'larger than a manifest may be')
     const bytes = await this.#driver.read(path)

@@ -1,6 +1,6 @@
 // The treaty between those who push and the sweep, about bytes and links alike. Who relies on a file renews its time; the sweep
 // takes a file aside before it looks at its time. In whatever order these happen, one of the two notices, and what was taken
-// aside from under somebody's hands is put back by whoever comes first.
+// aside from under somebody's hands is put back by whoever comes first, so that nobody misses it in the meantime.
 //
 //   relies on it:   renew ───── absent? take back, renew ───── still absent? then it is gone
 //   sweep:          move aside ───── young by now? take back, else delete
@@ -18,6 +18,12 @@ export async function renew(driver: StorageDriver, path: string, now: number): P
 
 export function renewBlob(driver: StorageDriver, digest: Digest, now: number): Promise<boolean> {
   return renew(driver, blobDataPath(digest), now)
+}
+
+/** For who finds a file absent: whether it is there after all, because a sweep had only taken it aside. */
+export async function isRescued(driver: StorageDriver, path: string): Promise<boolean> {
+  await takeBack(driver, path)
+  return (await driver.stat(path)) !== undefined
 }
 
 /** Writes a link, or renews one that is right to the byte: that has not to wait for the disk. */
