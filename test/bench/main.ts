@@ -42,4 +42,6 @@ async function measure(names: readonly string[], isQuick: boolean): Promise<Meas
   return measurements
 }
 
+// Servers of a benchmark end with it; its folder must go as well.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 process.exitCode = await main()

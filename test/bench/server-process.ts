@@ -2,7 +2,7 @@
 // benchmark would make the benchmark's own process part of what is measured, and of who competes for the cores.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -33,7 +33,16 @@ export interface ServerCommand {
 /** A folder for one benchmark, removed at its end. */
 export async function workFolder(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'entrepot-bench-'))
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) }
+  // For Ctrl-C, too: it may hold gigabytes by then.
+  const removeNow = () => rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+  process.once('exit', removeNow)
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      process.off('exit', removeNow)
+      await rm(path, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
 }
 
 /** Throws with the server's output when it ends or stays silent. */
