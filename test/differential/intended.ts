@@ -98,7 +98,8 @@ export const intended: readonly Intended[] = [
   {
     reason: 'RFC 9110, section 15.5.17: distribution announces the length of the blob with a 416, and breaks the answer off',
     steps: /^blobs: (GET|HEAD) bytes=10-/,
-    also: everything,
+    exact: { codes: '- → RANGE_INVALID' },
+    also: /^(ending|body|header [\w-]+)$/,
   },
   {
     reason: 'RFC 9110, section 14.2: a Range that is malformed or of an unknown unit is ignored; distribution breaks a 416 off',
@@ -150,10 +151,17 @@ export const intended: readonly Intended[] = [
     also: everything,
   },
   {
+    reason: 'distribution-spec, "Pushing a blob in chunks": a chunk out of order is 416, and the upload stays; 2.8 takes it as the next',
+    steps: /^uploads: out of order: part/,
+    exact: { status: '202 → 416', codes: '- → RANGE_INVALID', 'header range': '0-99 → 0-0' },
+    also: /^(body|header content-(type|length))$/,
+  },
+  {
     reason:
-      'distribution-spec, "Pushing a blob in chunks": a chunk out of order is 416, and the upload stays; 2.8 takes it, or cancels the upload',
-    steps: /^uploads: (out of order: part|old address: the same)/,
-    also: everything,
+      'distribution-spec, "Pushing a blob in chunks": an address that is out of date is 416 and tells the new one; 2.8 cancels the upload',
+    steps: /^uploads: old address: the same/,
+    exact: { status: '404 → 416', codes: 'BLOB_UPLOAD_INVALID → RANGE_INVALID', 'header range': '- → 0-99' },
+    also: /^header (location|docker-upload-uuid)$/,
   },
   {
     reason:

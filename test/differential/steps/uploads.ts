@@ -79,7 +79,7 @@ const addresses: readonly Step[] = [
   { what: 'uploads: give up an unknown one', ask: `DELETE /v2/uploads/app/blobs/uploads/${stranger}` },
   begin('addresses', 'address'),
   { what: 'uploads: a state that nobody signed', ask: `GET /v2/uploads/app/blobs/uploads/${stranger}?_state=AAAA` },
-  { what: 'uploads: a state that was cut', ask: 'GET {address}AAAA' },
+  { what: 'uploads: a state with something behind it', ask: 'GET {address}AAAA' },
   { what: 'uploads: a name that is none', ask: 'GET /v2/uploads/app/blobs/uploads/no-such-upload' },
   { what: 'uploads: give up', ask: 'DELETE {address}' },
   { what: 'uploads: give up again', ask: 'DELETE {address}' },
