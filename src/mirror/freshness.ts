@@ -41,8 +41,7 @@ function beforeTheQuestion(facts: TagFacts, policy: FreshnessPolicy): FreshnessV
   if (age < policy.ttlSeconds) return 'serve'
   if (age < policy.ttlSeconds + policy.staleWhileRevalidateSeconds)
     return mayWorkInBackground(facts, policy) ? 'serve-and-revalidate' : 'serve'
-  // With no pull left a moved tag would be an answer whose manifest nobody can get: HEAD is free, and GET is not.
-  const mustSave = facts.isPaused || (facts.pullsLeft !== undefined && facts.pullsLeft < Math.max(1, policy.quotaReserve))
+  const mustSave = facts.isPaused || (facts.pullsLeft !== undefined && facts.pullsLeft < policy.quotaReserve)
   return mustSave && isYoungEnough(facts, policy) ? 'serve-stale' : 'revalidate'
 }
 
@@ -58,6 +57,11 @@ export function mayWorkInBackground(
   policy: Pick<FreshnessPolicy, 'quotaReserve'>,
 ): boolean {
   return !facts.isPaused && (facts.pullsLeft === undefined || facts.pullsLeft > policy.quotaReserve)
+}
+
+/** A tag may be asked for by HEAD, which is free, and found moved, while what it has moved to costs a pull that is not there. */
+export function canFetch({ isPaused, pullsLeft }: Pick<TagFacts, 'isPaused' | 'pullsLeft'>): boolean {
+  return !isPaused && pullsLeft !== 0
 }
 
 function isYoungEnough({ ageSeconds }: TagFacts, policy: FreshnessPolicy): boolean {

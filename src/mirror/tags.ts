@@ -2,7 +2,7 @@
 import { type Manifest, type ManifestDescription, UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
-import { type FreshnessPolicy, type FreshnessVerdict, judge, type UpstreamOutcome } from './freshness.ts'
+import { canFetch, type FreshnessPolicy, type FreshnessVerdict, judge, type TagFacts, type UpstreamOutcome } from './freshness.ts'
 import { patiently } from './local-trouble.ts'
 import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
 import { Outages } from './outages.ts'
@@ -90,7 +90,10 @@ export class Tags {
       if (stale === undefined) throw error
       return stale
     }
-    if (descriptor !== undefined) return fresh(descriptor, known)
+    if (descriptor !== undefined) {
+      const isOutOfReach = descriptor.digest !== known.descriptor.digest && !(await this.#canHave(repository, descriptor, signal))
+      return isOutOfReach ? this.#stale(repository, tag, known, causeOf['rate-limited']) : fresh(descriptor, known)
+    }
     if (this.#judge(repository, tag, known, 'deleted') !== 'refuse')
       return this.#stale(repository, tag, known, 'upstream has no such tag any more')
     // Else the next outage would bring it back to life. Its digest stays.
@@ -124,6 +127,16 @@ export class Tags {
     return fact !== undefined && this.#judge(repository, tag, fact, 'not-asked') === 'serve' ? fact : undefined
   }
 
+  /** Whether the manifest is here, or upstream can be expected to give it. */
+  async #canHave(repository: RepositoryName, { digest }: Descriptor, signal: AbortSignal): Promise<boolean> {
+    return canFetch(this.#standing(repository)) || (await this.#parts.manifests.local(repository, digest, signal)) !== undefined
+  }
+
+  #standing(repository: RepositoryName): Pick<TagFacts, 'isPaused' | 'pullsLeft'> {
+    const { pausedUntil, pullsLeft } = this.#parts.source.standing(repository)
+    return { isPaused: pausedUntil > this.#parts.clock.now(), pullsLeft }
+  }
+
   async #confirmedAndHere(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<TagFact | undefined> {
     const fact = this.#memory.recall(repository, tag)
     if (fact === undefined) return undefined
@@ -137,11 +150,8 @@ export class Tags {
   }
 
   #judge(repository: RepositoryName, tag: Tag, { confirmedAt }: Known, upstream: UpstreamOutcome): FreshnessVerdict {
-    const { source, clock } = this.#parts
-    const now = clock.now()
-    const { pausedUntil, pullsLeft } = source.standing(repository)
-    const ageSeconds = confirmedAt === undefined ? undefined : (now - confirmedAt) / 1000
-    return judge({ ageSeconds, upstream, isPaused: pausedUntil > now, pullsLeft }, this.#policies.of(repository, tag))
+    const ageSeconds = confirmedAt === undefined ? undefined : (this.#parts.clock.now() - confirmedAt) / 1000
+    return judge({ ageSeconds, upstream, ...this.#standing(repository) }, this.#policies.of(repository, tag))
   }
 }
 

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type FreshnessPolicy, type FreshnessVerdict, judge, mayWorkInBackground, type TagFacts } from '../../src/mirror/freshness.ts'
+import {
+  canFetch,
+  type FreshnessPolicy,
+  type FreshnessVerdict,
+  judge,
+  mayWorkInBackground,
+  type TagFacts,
+} from '../../src/mirror/freshness.ts'
 
 const policy: FreshnessPolicy = {
   ttlSeconds: 60,
@@ -35,8 +42,7 @@ const before: readonly Case[] = [
   ['in a pause what is here is served', { ageSeconds: 90, isPaused: true }, 'serve-stale'],
   ['… also when nobody saw it confirmed', { ageSeconds: undefined, isPaused: true }, 'serve-stale'],
   ['… unless it is too old to stand in', { ageSeconds: 3600, isPaused: true }, 'revalidate'],
-  ['without a reserve the last pull may be spent', { ageSeconds: 90, pullsLeft: 1 }, 'revalidate', { quotaReserve: 0 }],
-  ['with no pull left what is here is served', { ageSeconds: 90, pullsLeft: 0 }, 'serve-stale', { quotaReserve: 0 }],
+  ['without a reserve it goes on to the end: asking is free', { ageSeconds: 90, pullsLeft: 0 }, 'revalidate', { quotaReserve: 0 }],
 ]
 
 const after: readonly Case[] = [
@@ -66,4 +72,9 @@ for (const [title, cases] of [
 test('background work keeps off the reserve and out of pauses', () => {
   const may = (isPaused: boolean, pullsLeft: number | undefined) => mayWorkInBackground({ isPaused, pullsLeft }, policy)
   assert.deepEqual([may(false, 21), may(false, 20), may(false, undefined), may(true, undefined)], [true, false, true, false])
+})
+
+test('what a moved tag points at can be had while a pull is left and there is no pause', () => {
+  const can = (isPaused: boolean, pullsLeft: number | undefined) => canFetch({ isPaused, pullsLeft })
+  assert.deepEqual([can(false, 1), can(false, undefined), can(false, 0), can(true, 1)], [true, true, false, false])
 })
