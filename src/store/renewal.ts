@@ -38,8 +38,8 @@ export async function condemn(driver: StorageDriver, path: string, youngSince: n
   try {
     await driver.move(path, aside)
   } catch (error) {
-    // Another sweep was quicker.
-    if ((await driver.stat(path)) === undefined) return false
+    // Another sweep was quicker, even if the file is there again by now.
+    if (isAbsence(error)) return false
     throw error
   }
   const taken = await driver.stat(aside)
@@ -62,11 +62,16 @@ export async function takeAllBack(driver: StorageDriver, folder: string = condem
 /** Harmless when there is nothing to take back. */
 async function takeBack(driver: StorageDriver, path: string): Promise<void> {
   const aside = condemnedPath(path)
-  if ((await driver.stat(aside)) === undefined) return
-  try {
-    await driver.move(aside, path)
-  } catch (error) {
-    // Somebody else has taken it back, or it is deleted.
-    if ((await driver.stat(aside)) !== undefined) throw error
+  while ((await driver.stat(aside)) !== undefined) {
+    try {
+      return await driver.move(aside, path)
+    } catch (error) {
+      // Somebody else has taken it back, or it is deleted; or it has been taken aside anew.
+      if (!isAbsence(error)) throw error
+    }
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
