@@ -5,6 +5,7 @@ import { systemClock } from '../lib/clock.ts'
 import { createLog, errorText, type Log } from '../telemetry/log.ts'
 import { readConfiguration } from './configuration.ts'
 import { greeting } from './greeting.ts'
+import { keepHeapSmall } from './heap.ts'
 import { type CommandOptions, version } from './version.ts'
 
 /** Throws ConfigError. Resolves with the exit code. */
@@ -21,6 +22,7 @@ export async function serve(options: CommandOptions): Promise<number> {
     process.stderr.write(`entrepot cannot start: ${errorText(error)}\n`)
     return 1
   }
+  keepHeapSmall()
   process.stdout.write(greeting(config, running.server.address))
   const signal = await stopping
   log.info({ signal, draintimeoutMs: config.http.draintimeout }, 'stopping: requests in progress may finish')

@@ -12,13 +12,13 @@ export interface ReadBufferLimits {
   readonly idleBytes: number
 }
 
-// Up to 14 readers have 1 MiB buffers, 200 have 64 KiB, from 900 on each has 16 KiB. Larger than 1 MiB made nothing faster.
-// In changing company the smallest buffers may come on top: all stay below 32 MiB with 200 readers.
+// Up to 7 readers have 1 MiB buffers, 200 have 32 KiB, from 450 on each has 16 KiB. Larger than 1 MiB made nothing faster.
+// In changing company the smallest buffers may come on top: all stay below 18 MiB with 200 readers.
 const defaultLimits: ReadBufferLimits = {
-  maxBytes: 28 * 1024 * 1024,
+  maxBytes: 14 * 1024 * 1024,
   smallestBytes: 16 * 1024,
   largestBytes: 1024 * 1024,
-  idleBytes: 8 * 1024 * 1024,
+  idleBytes: 4 * 1024 * 1024,
 }
 
 interface Filled {
