@@ -14,7 +14,6 @@ export interface Answer {
   readonly isChunked?: boolean
 }
 
-
 export function bodyOf(content: string | Uint8Array): Body {
   const bytes = Buffer.from(content)
   return { size: bytes.length, read: (start, end) => [bytes.subarray(start, end)] }
