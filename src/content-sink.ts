@@ -14,6 +14,13 @@ export interface UploadState {
   readonly startedAt: number
 }
 
+export interface UploadChunk {
+  readonly offset: number
+  readonly body: AsyncIterable<Uint8Array>
+  /** The body's chunks are the store's to free, because nobody else will look at them: as those of a request are. Default: they are not. */
+  readonly givesChunks?: boolean
+}
+
 export interface PushedManifest {
   readonly bytes: Uint8Array
   /** The request's Content-Type, which alone decides how the bytes are read. */
@@ -34,12 +41,7 @@ export interface WritableContent {
    * Appends at `offset`. What came before the body broke off stays, and the state says how much that is.
    * Throws BLOB_UPLOAD_UNKNOWN; RANGE_INVALID when `offset` is not the upload's size (the upload stays as it is).
    */
-  appendToUpload(
-    repository: RepositoryName,
-    id: string,
-    chunk: { readonly offset: number; readonly body: AsyncIterable<Uint8Array> },
-    signal: AbortSignal,
-  ): Promise<UploadState>
+  appendToUpload(repository: RepositoryName, id: string, chunk: UploadChunk, signal: AbortSignal): Promise<UploadState>
   /** Verifies all bytes, makes them a blob of the repository, ends the upload. Throws DIGEST_INVALID, BLOB_UPLOAD_UNKNOWN. */
   finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<Descriptor>
   /** False: there was none. */

@@ -9,6 +9,11 @@ export interface StoredEntry {
   readonly modifiedAt: number
 }
 
+export interface AppendOptions {
+  /** The driver may give a chunk's memory back once it is written; nobody may look at the chunk again then. */
+  readonly freesChunks?: boolean
+}
+
 /**
  * Paths begin with `/` and match distribution's rule `(/[A-Za-z0-9._-]+)+`; drivers may trust that.
  * Absence is `undefined` (or `false`); everything else that fails is thrown as it comes from the system.
@@ -28,7 +33,7 @@ export interface StorageDriver {
    * A crash leaves a beginning of the bytes; `move` makes them last. Chunks must keep their bytes until this settles.
    * Answers the file's new size.
    */
-  append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number>
+  append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: AppendOptions): Promise<number>
   /** Gives a file the time as that of its last change (milliseconds since 1970), as far as its owner allows. False: there is none. */
   touch(path: string, changedAt: number): Promise<boolean>
   /** The file's bytes, or those of the range. A chunk is valid only until the next one is asked for. Throws if the file is absent. */

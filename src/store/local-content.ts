@@ -11,7 +11,7 @@ import type {
   ManifestDescription,
   Referrers,
 } from '../content.ts'
-import type { KeptManifest, PushedManifest, UploadState, WritableContent } from '../content-sink.ts'
+import type { KeptManifest, PushedManifest, UploadChunk, UploadState, WritableContent } from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
@@ -31,7 +31,7 @@ import { ReferrersIndex, subjectOf } from './referrers.ts'
 import { ReferrersTags } from './referrers-tags.ts'
 import { sweep, type SweepOptions, type SweepTotals } from './sweep.ts'
 import { findTag, isKnown, listTags, putTag, removeTag, removeTagsOf, tagChangedAt } from './tags.ts'
-import { type UploadChunk, Uploads } from './uploads.ts'
+import { Uploads } from './uploads.ts'
 
 export interface LocalContentOptions {
   readonly driver: StorageDriver

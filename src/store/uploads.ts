@@ -1,7 +1,7 @@
 // Blobs that are being pushed. All that an upload is lies in its folder, as distribution has it, so that another process can
 // go on with it at any time; only the running hash is ours, and can be had from the bytes again.
 import { createHash, randomUUID } from 'node:crypto'
-import type { UploadState } from '../content-sink.ts'
+import type { UploadChunk, UploadState } from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
 import { linkedController } from '../lib/abort.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -22,11 +22,6 @@ export interface UploadsParts {
   readonly blobs: Blobs
   readonly clock: Clock
   readonly log: Log
-}
-
-export interface UploadChunk {
-  readonly offset: number
-  readonly body: AsyncIterable<Uint8Array>
 }
 
 interface Found {
@@ -122,7 +117,8 @@ export class Uploads {
     const body = watched(untilAborted(chunk.body, signal))
     let failure: { readonly error: unknown } | undefined
     try {
-      await driver.append(`${folder}/data`, chunk.offset, hash === undefined ? body.chunks : hash.taking(body.chunks), signal)
+      const chunks = hash === undefined ? body.chunks : hash.taking(body.chunks)
+      await driver.append(`${folder}/data`, chunk.offset, chunks, signal, { freesChunks: chunk.givesChunks === true })
     } catch (error) {
       const isOfClient = body.failure() === error || (signal.aborted && signal.reason === error)
       failure = { error: isOfClient ? error : pushTrouble(`writing to ${folder}`, error) }

@@ -6,7 +6,7 @@ import { copyFile, type FileHandle, mkdir, open, readdir, rename, rm, rmdir, sta
 import { dirname, resolve } from 'node:path'
 import { readBuffers } from '../../lib/read-buffers.ts'
 import type { ByteRange } from '../../oci/range.ts'
-import type { StorageDriver, StoredEntry } from '../driver.ts'
+import type { AppendOptions, StorageDriver, StoredEntry } from '../driver.ts'
 import { fillsFolder } from '../layout.ts'
 import { appendTo } from './append.ts'
 
@@ -66,7 +66,13 @@ export class FilesystemDriver implements StorageDriver {
     })
   }
 
-  async append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+  async append(
+    path: string,
+    offset: number,
+    body: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    options?: AppendOptions,
+  ): Promise<number> {
     signal.throwIfAborted()
     const target = this.localFile(path)
     const { O_WRONLY, O_CREAT } = constants
@@ -75,7 +81,7 @@ export class FilesystemDriver implements StorageDriver {
       : open(target, O_WRONLY))
     const { size } = await file.stat()
     if (size !== offset) throw new Error(`${path} has ${size} bytes, so nothing can be appended at ${offset}`)
-    return await appendTo(file, offset, body, signal)
+    return await appendTo(file, offset, { body, signal, freesChunks: options?.freesChunks ?? false })
   }
 
   async touch(path: string, changedAt: number): Promise<boolean> {

@@ -81,6 +81,24 @@ it('a write that the disk refuses in the middle is an error, and nothing of it i
   assert.equal((await driver.stat(paths[0] ?? ''))?.size, 4)
 })
 
+it('chunks that are given are freed once they are written, unless they are parts of other memory', async () => {
+  await using folder = await newRoot()
+  const driver = new FilesystemDriver({ root: folder.root })
+  const given = Array.from({ length: 50 }, (_, index) => Buffer.alloc(20_000 + index, String(index)))
+  const whole = Buffer.concat(given)
+  const part = Buffer.alloc(100_000, 'part').subarray(1000, 50_000)
+  async function* chunks() {
+    yield* given
+    yield part
+  }
+  await driver.append('/kept', 0, chunks(), never)
+  assert.ok(Buffer.concat(given).equals(whole))
+  await driver.append('/given', 0, chunks(), never, { freesChunks: true })
+  assert.deepEqual(new Set(given.map(({ length }) => length)), new Set([0]))
+  assert.equal(part.length, 49_000)
+  for (const path of ['/kept', '/given']) assert.ok(Buffer.concat([whole, part]).equals(await readFile(driver.localFile(path))))
+})
+
 it('trouble with the disk is an error, never an absence', async () => {
   await using folder = await newRoot()
   const driver = new FilesystemDriver({ root: folder.root })
