@@ -89,7 +89,8 @@ describe('distribution-spec, content discovery', () => {
     assert.equal(answer.headers['content-type'], 'application/vnd.oci.image.index.v1+json')
     return { list: jsonOf(answer) as Listed, filters: answer.headers['oci-filters-applied'] }
   }
-  const digestsIn = ({ manifests }: Listed) => manifests.map(({ digest }) => digest).toSorted((one, other) => String(one).localeCompare(String(other)))
+  const digestsIn = ({ manifests }: Listed) =>
+    manifests.map(({ digest }) => digest).toSorted((one, other) => String(one).localeCompare(String(other)))
   const digestsOf = (...images: { manifest: { digest: string } }[]) => images.map(({ manifest }) => manifest.digest).toSorted()
 
   test('Listing Referrers: must be 200 with an image index of all that refer', async () => {
