@@ -1,8 +1,8 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
-import { resolve } from 'node:path'
-import { openMirror } from './compose-mirror.ts'
-import { manifestRulesOf, serveOwn } from './compose-own.ts'
-import { startPurging } from './compose-purge.ts'
+import { openMirror } from './compose/mirror.ts'
+import { serveOwn } from './compose/own.ts'
+import { startPurging } from './compose/purge.ts'
+import { openStore } from './compose/store.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
 import type { Catalog } from './content.ts'
@@ -11,11 +11,6 @@ import { AccessLog } from './http/middleware/access-log.ts'
 import { LiveRequests } from './http/middleware/cancellation.ts'
 import { openServer, type OpenServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
-import { MemoryDescriptorCache } from './store/descriptors/memory.ts'
-import type { StorageDriver } from './store/driver.ts'
-import { FilesystemDriver } from './store/drivers/filesystem.ts'
-import { MemoryDriver } from './store/drivers/memory.ts'
-import { LocalContent } from './store/local-content.ts'
 import type { Log } from './telemetry/log.ts'
 
 export interface ComposeParts {
@@ -73,39 +68,4 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
-}
-
-export interface Store {
-  readonly driver: StorageDriver
-  readonly content: LocalContent
-}
-
-/** What is kept, without a server over it. Throws Errors that name the configuration key for what is not built. */
-export function openStore(config: Config, { log, clock }: Pick<ComposeParts, 'log' | 'clock'>): Store {
-  const { cache, filesystem, inmemory } = config.storage
-  const driver =
-    filesystem !== undefined
-      ? new FilesystemDriver({ root: resolve(filesystem.rootdirectory) })
-      : inmemory !== undefined
-        ? new MemoryDriver({ clock })
-        : undefined
-  if (driver === undefined) throw new Error('storage: only the drivers filesystem and inmemory are built so far')
-  const content = new LocalContent({
-    driver,
-    log,
-    clock,
-    maxTags: config.tags.maxtags,
-    maxCatalogEntries: config.catalog.maxentries,
-    manifestRules: manifestRulesOf(config),
-    // Where everybody may pull everything, whoever knows a digest may have the blob.
-    mountsFromAnywhere: isOpenToAll(config),
-    ...(cache.blobdescriptor === 'inmemory'
-      ? { descriptorCache: new MemoryDescriptorCache({ clock, maxEntries: cache.blobdescriptorsize }) }
-      : {}),
-  })
-  return { driver, content }
-}
-
-function isOpenToAll({ auth }: Config): boolean {
-  return auth?.silly === undefined && auth?.htpasswd === undefined && auth?.token === undefined
 }

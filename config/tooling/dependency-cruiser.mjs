@@ -1,24 +1,43 @@
 // Who may import whom: the README's picture as a test. A breach fails `npm run check`.
 
+const seam = 'content(?:-sink)?\\.ts$'
+
 /** Folder → what of src it may import besides itself. */
 const neighbours = {
   oci: [],
   lib: [],
   telemetry: ['lib/'],
   config: ['lib/'],
-  store: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  upstream: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  mirror: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  http: ['content(?:-sink)?\\.ts$', 'oci/', 'lib/', 'telemetry/'],
-  cli: ['compose\\.ts$', 'config/', 'lib/', 'telemetry/'],
+  cluster: ['lib/', 'telemetry/'],
+  store: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/leases\\.ts$'],
+  upstream: [seam, 'oci/', 'lib/', 'telemetry/'],
+  mirror: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/leases\\.ts$'],
+  auth: ['oci/', 'lib/', 'telemetry/'],
+  notify: ['oci/', 'lib/', 'telemetry/'],
+  tls: ['lib/', 'telemetry/', 'cluster/leases\\.ts$'],
+  http: [seam, 'oci/', 'lib/', 'telemetry/', 'auth/access\\.ts$', 'notify/event\\.ts$'],
+  admin: [seam, 'oci/', 'lib/', 'telemetry/', 'auth/access\\.ts$'],
+  dashboard: [seam, 'lib/', 'telemetry/'],
+  cli: ['compose(?:\\.ts$|/)', 'config/', 'lib/', 'telemetry/'],
 }
 
 /** Folder → the packages that only it may use. */
 const packages = {
-  koa: 'http',
-  '@koa/router': 'http',
+  ioredis: '(?:cluster|store)',
+  '@aws-sdk/client-s3': 'store',
+  '@aws-sdk/lib-storage': 'store',
+  '@azure/storage-blob': 'store',
+  bcryptjs: 'auth',
+  jose: 'auth',
+  'acme-client': 'tls',
+  nodemailer: 'telemetry',
+  '@prometheus-io/client': 'telemetry',
+  preact: 'dashboard',
+  uplot: 'dashboard',
+  koa: '(?:http|admin|dashboard)',
+  '@koa/router': '(?:http|admin|dashboard)',
   koffi: 'http',
-  undici: 'upstream',
+  undici: '(?:upstream|cluster|notify|store)',
   tldts: 'upstream',
   yaml: 'config',
   zod: 'config',

@@ -1,6 +1,6 @@
 // `garbage-collect`: deletes what no manifest refers to, and says so in distribution's lines. Unlike distribution's it may run
 // beside a server that is pushed to.
-import { openStore } from '../compose.ts'
+import { openStore } from '../compose/store.ts'
 import { parseDuration } from '../config/duration.ts'
 import { formatProblem } from '../config/load.ts'
 import { systemClock } from '../lib/clock.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startPurging } from '../src/compose-purge.ts'
-import { silentLog } from '../src/telemetry/log.ts'
-import { TestClock } from './support/clock.ts'
+import { startPurging } from '../../src/compose/purge.ts'
+import { silentLog } from '../../src/telemetry/log.ts'
+import { TestClock } from '../support/clock.ts'
 
 const hour = 3_600_000
 const purging = { age: 168 * hour, interval: 24 * hour, dryrun: false }

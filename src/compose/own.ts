@@ -1,14 +1,14 @@
 // What is kept here and can be pushed: all of a registry without `proxy`, what `proxy.local` names of a mirror. Part of compose.
 import { randomBytes } from 'node:crypto'
-import type { Mirror } from './compose-mirror.ts'
-import type { Config } from './config/load.ts'
-import type { ContentSource } from './content.ts'
-import type { OwnContent } from './http/own-content.ts'
-import type { NameOf } from './http/request-names.ts'
-import { createIsOwn, nameOfOwn, OwnAndMirrored } from './mirror/own-repositories.ts'
-import type { LocalContent } from './store/local-content.ts'
-import type { ManifestRules } from './store/manifest-references.ts'
-import type { Log } from './telemetry/log.ts'
+import type { Mirror } from './mirror.ts'
+import type { Config } from '../config/load.ts'
+import type { ContentSource } from '../content.ts'
+import type { OwnContent } from '../http/own-content.ts'
+import type { NameOf } from '../http/request-names.ts'
+import { createIsOwn, nameOfOwn, OwnAndMirrored } from '../mirror/own-repositories.ts'
+import type { LocalContent } from '../store/local-content.ts'
+import type { ManifestRules } from '../store/manifest-references.ts'
+import type { Log } from '../telemetry/log.ts'
 
 export interface Served {
   readonly content: ContentSource

@@ -1,8 +1,8 @@
 // `storage.maintenance.uploadpurging`: uploads that were begun and left are removed now and then. Part of compose.
-import type { Config } from './config/load.ts'
-import type { Clock } from './lib/clock.ts'
-import type { LocalContent } from './store/local-content.ts'
-import type { Log } from './telemetry/log.ts'
+import type { Config } from '../config/load.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { LocalContent } from '../store/local-content.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** Replicas that are started together do not walk one folder together. */
 const mostDelayMs = 60 * 60_000
