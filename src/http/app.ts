@@ -8,11 +8,12 @@ import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import { answerNotFound } from './handlers/base.ts'
 import { createLocate } from './locations.ts'
-import { type AccessLog, createAccessLog } from './middleware/access-log.ts'
+import type { AccessLog } from './middleware/access-log.ts'
 import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
 import type { OwnContent } from './own-content.ts'
 import { type NameOf, normalPrefix } from './request-names.ts'
+import type { RequestObserver } from './request-hooks.ts'
 import { createRoutes } from './routes.ts'
 
 export interface AppOptions {
@@ -28,6 +29,8 @@ export interface AppOptions {
   readonly requests: LiveRequests
   /** `undefined`: no access log. */
   readonly accessLog?: AccessLog | undefined
+  /** Who else is told of each request that ended. */
+  readonly observers?: readonly RequestObserver[] | undefined
   /** http.prefix. */
   readonly prefix?: string | undefined
   /** http.host. */
@@ -49,18 +52,20 @@ export function createApp(options: AppOptions): Koa<Exchange> {
   const { log, requests } = options
   const prefix = normalPrefix(options.prefix)
   const trustedProxies = parseRanges(options.trustedProxies ?? privateRanges)
+  const observers = [...(options.accessLog === undefined ? [] : [options.accessLog.add]), ...(options.observers ?? [])]
+  const hooks = { observers }
   const app = new Koa<Exchange>()
   // Koa tells here of every connection that breaks, and would print a stack for each; leaving is what clients do.
   app.on('error', (error: unknown) => log.debug({ error }, 'a connection broke'))
   app.use(
     createCancellation({
       requests,
+      hooks,
       trustedProxies,
       clock: options.clock ?? systemClock,
       log,
     }),
   )
-  if (options.accessLog !== undefined) app.use(createAccessLog(options.accessLog))
   app.use(createErrors(log))
   app.use(
     createRoutes({

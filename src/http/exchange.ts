@@ -2,6 +2,8 @@
 // response, because Koa's setters would add charsets to media types and cost more than the whole rest of a hot answer.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provenance } from '../content.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Reference, RepositoryName } from '../oci/names.ts'
 import { endAfterBody, isUnread, isWaiting } from './request-body.ts'
 
 const noHeaders: readonly string[] = []
@@ -22,6 +24,11 @@ export class Exchange {
   commonHeaders: readonly string[] = noHeaders
   /** Body bytes that were handed to the connection. */
   bodyBytes = 0
+  /** `undefined` where the request is not about a manifest or a blob, or did not come so far. */
+  repository: RepositoryName | undefined
+  reference: Reference | undefined
+  descriptor: Descriptor | undefined
+  provenance: Provenance | undefined
   #controller: AbortController | undefined
 
   constructor(req: IncomingMessage, res: ServerResponse, origin: { requestId: string; clientAddress: string; startedAt: number }) {
@@ -44,6 +51,18 @@ export class Exchange {
 
   get isHead(): boolean {
     return this.req.method === 'HEAD'
+  }
+
+  /** Noted for observers: what of content is asked for, under the name by which content knows it. A blob's reference is its digest. */
+  asksFor(repository: RepositoryName, reference: Reference): void {
+    this.repository = repository
+    this.reference = reference
+  }
+
+  /** Noted for observers: what was found of it. */
+  found(descriptor: Descriptor, provenance: Provenance): void {
+    this.descriptor = descriptor
+    this.provenance = provenance
   }
 
   abort(reason: Error): void {

@@ -20,6 +20,7 @@ export function createBlobHandlers(
     async GET(exchange, [rawName, rawDigest]) {
       const { asked, repository } = naming(exchange, rawName)
       const digest = digestIn(rawDigest)
+      exchange.asksFor(repository, digest)
       const handle = await content.findBlob(repository, digest, exchange.signal)
       if (handle === undefined) throw unknownBlob(asked, digest)
       const plan = planOf(exchange, handle)
@@ -30,6 +31,7 @@ export function createBlobHandlers(
     async HEAD(exchange, [rawName, rawDigest]) {
       const { asked, repository } = naming(exchange, rawName)
       const digest = digestIn(rawDigest)
+      exchange.asksFor(repository, digest)
       const description = await content.describeBlob(repository, digest, exchange.signal)
       if (description === undefined) throw unknownBlob(asked, digest)
       const plan = planOf(exchange, description)
@@ -41,6 +43,7 @@ export function createBlobHandlers(
 
 function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription): BlobAnswer | 'unsatisfiable' {
   const { headers: asked } = exchange.req
+  exchange.found(descriptor, provenance)
   const { digest, size } = descriptor
   const headers = ['Docker-Content-Digest', digest, 'ETag', etagOf(digest), 'Cache-Control', 'max-age=31536000', 'Accept-Ranges', 'bytes']
   pushProvenance(headers, provenance)

@@ -13,6 +13,7 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
     async GET(exchange, [rawName, rawReference]) {
       const { asked, repository } = naming(exchange, rawName)
       const reference = referenceIn(rawReference)
+      exchange.asksFor(repository, reference)
       const manifest = await content.findManifest(repository, reference, exchange.signal)
       if (manifest === undefined) throw unknownManifest(asked, reference)
       answerManifest(exchange, manifest, manifest.bytes)
@@ -20,6 +21,7 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
     async HEAD(exchange, [rawName, rawReference]) {
       const { asked, repository } = naming(exchange, rawName)
       const reference = referenceIn(rawReference)
+      exchange.asksFor(repository, reference)
       const description = await content.describeManifest(repository, reference, exchange.signal)
       if (description === undefined) throw unknownManifest(asked, reference)
       answerManifest(exchange, description, undefined)
@@ -28,6 +30,7 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
 }
 
 function answerManifest(exchange: Exchange, { descriptor, provenance }: ManifestDescription, bytes: Uint8Array | undefined): void {
+  exchange.found(descriptor, provenance)
   const headers = ['Docker-Content-Digest', descriptor.digest, 'ETag', etagOf(descriptor.digest)]
   pushProvenance(headers, provenance)
   if (isNotModified(exchange.req.headers, descriptor.digest)) {

@@ -1,6 +1,5 @@
 // One line per request in Apache's combined format, as distribution writes it. Lines are gathered and written together: a system
 // call per request would be a good part of what a hot answer costs.
-import type { Middleware } from 'koa'
 import type { Clock } from '../../lib/clock.ts'
 import type { Exchange } from '../exchange.ts'
 
@@ -21,7 +20,7 @@ export class AccessLog implements AsyncDisposable {
     this.#clock = clock
   }
 
-  add(exchange: Exchange): void {
+  readonly add = (exchange: Exchange): void => {
     const { req, res } = exchange
     const user = quotable(req.headers['user-agent'] ?? '')
     const referrer = quotable(req.headers['referer'] ?? '')
@@ -59,14 +58,6 @@ export class AccessLog implements AsyncDisposable {
     this.#second = second
     this.#time = `${day}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`
     return this.#time
-  }
-}
-
-export function createAccessLog(accessLog: AccessLog): Middleware<Exchange> {
-  return (ctx, next) => {
-    const exchange = ctx.state
-    exchange.res.on('close', () => accessLog.add(exchange))
-    return next()
   }
 }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { clientAddressOf } from '../client-address.ts'
 import { Exchange } from '../exchange.ts'
+import { type RequestHooks, tellEnded } from '../request-hooks.ts'
 import { requestIdOf } from './request-id.ts'
 
 /** More requests than this waiting behind one answer on one connection is an attack, not a client. */
@@ -41,6 +42,7 @@ export class LiveRequests {
 
 export interface CancellationOptions {
   readonly requests: LiveRequests
+  readonly hooks: RequestHooks
   readonly trustedProxies: BlockList
   readonly clock: Clock
   readonly log: Log
@@ -64,6 +66,7 @@ export function createCancellation(options: CancellationOptions): Middleware<Exc
     options.requests.add(exchange)
     res.on('close', () => {
       options.requests.remove(exchange)
+      tellEnded(options.hooks, exchange)
       if (res.writableFinished) return
       options.log.debug(
         { request: exchange.requestId, path: exchange.path, sent: exchange.bodyBytes },
