@@ -1,4 +1,6 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
+import { createDebug } from './compose/debug.ts'
+import { openHealth } from './compose/health.ts'
 import { openMirror } from './compose/mirror.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
@@ -23,6 +25,8 @@ export interface ComposeParts {
 
 export interface Running extends AsyncDisposable {
   readonly server: OpenServer
+  /** `undefined` without http.debug.addr. */
+  readonly debug: OpenServer | undefined
   /** Lets requests finish for at most so long, then stops everything. What is unfinished is kept for the next start. */
   close(drainMs: number): Promise<void>
 }
@@ -32,6 +36,8 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   await using building = new AsyncDisposableStack()
   const store = openStore(config, parts)
   const { log, clock, userAgent } = parts
+  const health = openHealth(config, { driver: store.driver, clock, log }, building)
+  const debug = createDebug(config, { health, clock, log })
   const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = serveOwn(config, store.content, mirror, log)
@@ -56,13 +62,17 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     nameOf,
     trustedProxies: config.http.trustedproxies,
     clock: parts.clock,
+    health,
   })
+  const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)
   const server = building.use(await openServer({ handle: app.callback(), requests, log: parts.log, listen, clock: parts.clock }))
   const running = building.move()
   return {
     server,
+    debug: debugServer,
     async close(drainMs) {
+      health.isStopping = true
       await server.drain(drainMs)
       await running.disposeAsync()
     },

@@ -3,6 +3,7 @@
 import Koa from 'koa'
 import type { Catalog, ContentSource } from '../content.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
@@ -11,6 +12,7 @@ import { createLocate } from './locations.ts'
 import type { AccessLog } from './middleware/access-log.ts'
 import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
+import { createHealthGate } from './middleware/health.ts'
 import type { OwnContent } from './own-content.ts'
 import { type NameOf, normalPrefix } from './request-names.ts'
 import type { RequestObserver } from './request-hooks.ts'
@@ -46,6 +48,8 @@ export interface AppOptions {
   /** Whether files may be sent by sendfile(2); true when not given. */
   readonly sendfile?: boolean | undefined
   readonly clock?: Clock | undefined
+  /** Refuses all requests while it fails; always well when not given. */
+  readonly health?: Health | undefined
 }
 
 export function createApp(options: AppOptions): Koa<Exchange> {
@@ -66,6 +70,7 @@ export function createApp(options: AppOptions): Koa<Exchange> {
       log,
     }),
   )
+  if (options.health !== undefined) app.use(createHealthGate(options.health))
   app.use(createErrors(log))
   app.use(
     createRoutes({

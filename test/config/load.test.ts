@@ -238,7 +238,7 @@ test('a feature that is not built says so, unless it is switched off', () => {
     pending('auth: {htpasswd: {realm: r, path: p}}').join(),
     /authentication is not built yet: whoever reaches the port can pull/,
   )
-  assert.deepEqual(pending('http: {h2c: {enabled: false}, accel: none}\nhealth: {storagedriver: {enabled: false, interval: 10s}}'), [])
-  assert.match(pending('health: {storagedriver: {enabled: true}}').join(), /^c.yml:4:1 health checks/)
+  assert.deepEqual(pending('http: {h2c: {enabled: false}, accel: none}\nredis: {}'), [])
+  assert.match(pending('cluster: {advertise: h}').join(), /^c.yml:4:1 replicas/)
   assert.deepEqual(pending('auth: none'), [])
 })

@@ -23,6 +23,8 @@ export interface StartOptions {
 export interface Registry extends AsyncDisposable {
   readonly url: string
   readonly port: number
+  /** Of the debug address; with `http.debug.addr` only. */
+  readonly debugUrl: string
   readonly folder: string
   /** Lines of the application's log so far. */
   readonly log: readonly string[]
@@ -54,6 +56,7 @@ export async function startRegistry(options: StartOptions = {}): Promise<Registr
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    debugUrl: `http://127.0.0.1:${running.debug?.port}`,
     folder,
     log: lines,
     accessLog: accessLines,
