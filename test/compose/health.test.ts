@@ -70,7 +70,7 @@ test('HTTP and TCP checks tell what is wrong, with the status and headers that t
     server.close()
     await until('both are noticed', async () => {
       const both = (await failures()) as Record<string, string>
-      return both[addr] === `connection to ${addr} failed` && /^error while checking: /.test(both[uri] ?? '')
+      return both[addr] === `connection to ${addr} failed` && both[uri]?.startsWith('error while checking: ') === true
     })
     const [, text] = await answerOf(`${registry.debugUrl}/readyz`)
     assert.equal((JSON.parse(text) as { checks: Record<string, string> }).checks['storagedriver_filesystem'], 'ok')
