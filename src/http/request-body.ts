@@ -35,7 +35,10 @@ export function lengthOf({ headers }: IncomingMessage): number | undefined {
   return length === undefined ? (headers['transfer-encoding'] === undefined ? 0 : undefined) : Number(length)
 }
 
-/** To be read once. A client that waits for leave to send gets it here. Throws when the client leaves or falls silent. */
+/**
+ * To be read once. A client that waits for leave to send gets it here. Throws when the client leaves or falls silent.
+ * Chunks belong to who reads them: Node's parser makes a copy for each, on which nobody else has a view.
+ */
 export async function* bodyOf({ req, res }: Message): AsyncGenerator<Uint8Array, void, void> {
   if (isWaiting(req)) {
     continued.add(req)

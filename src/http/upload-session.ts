@@ -47,7 +47,7 @@ export async function receiveChunk(parts: WriteParts, exchange: Exchange, sessio
   const length = chunkLengthIn(exchange, upload.size)
   if (!hasBody(exchange.req)) return upload
   const body = length === undefined ? bodyOf(exchange) : exactly(bodyOf(exchange), length)
-  return parts.content.appendToUpload(repository, upload.id, { offset: upload.size, body }, exchange.signal)
+  return parts.content.appendToUpload(repository, upload.id, { offset: upload.size, body, givesChunks: true }, exchange.signal)
 }
 
 /** distribution-spec, "Pushing a blob in chunks": a chunk says where it lies by Content-Range. `undefined`: as long as the body. */

@@ -1,4 +1,4 @@
-// The benchmarks: `node test/bench/main.ts [crowd|cold|cached|stale|tags …] [--quick] [--json]`. Prints what was measured beside what
+// The benchmarks: `node test/bench/main.ts [tags|stale|cold|cached|push|crowd …] [--quick] [--json]`. Prints what was measured beside what
 // is demanded; ends with 1 when a goal was missed. With `--json` there is one line of JSON for each measurement instead of a table.
 import { parseArgs } from 'node:util'
 import { ensurePackages } from '../support/packages.ts'
@@ -6,10 +6,14 @@ import { cached } from './cached.bench.ts'
 import { cold } from './cold.bench.ts'
 import { crowd } from './crowd.bench.ts'
 import { type Bench, type Measurement, table } from './measurement.ts'
+import { push } from './push.bench.ts'
 import { stale } from './stale.bench.ts'
 import { tags } from './tags.bench.ts'
 
-const benches: Readonly<Record<string, Bench>> = { tags, stale, cold, cached, crowd }
+const benches: Readonly<Record<string, Bench>> = { tags, stale, cold, cached, push, crowd }
+
+/** Those that run Debian's servers, too. */
+const compared = new Set(['cached', 'push'])
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -22,7 +26,7 @@ async function main(): Promise<number> {
     process.stderr.write(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`)
     return 2
   }
-  const problem = names.includes('cached') ? await ensurePackages(['docker-registry', 'nginx', 'wrk']) : undefined
+  const problem = names.some((name) => compared.has(name)) ? await ensurePackages(['docker-registry', 'nginx', 'wrk']) : undefined
   if (problem !== undefined) {
     process.stderr.write(`${problem}\n`)
     return 2

@@ -1,5 +1,6 @@
 // A client that costs as little as can be, so that it does not become what is measured: a bare socket that reads into one
 // buffer for all connections of the process, and looks at the bytes only if it is told to.
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /** Larger than a socket's receive buffer: one system call takes all that is there. */
@@ -21,6 +22,13 @@ export interface Answer {
 /** A body's next bytes; they are overwritten afterwards. */
 export type Consumer = (bytes: Buffer) => void
 
+export interface RequestParts {
+  readonly consume?: Consumer
+  /** `Name: value`. */
+  readonly headers?: readonly string[]
+  readonly body?: Iterable<Buffer>
+}
+
 /** A keep-alive connection, one request at a time. */
 export class RawClient implements Disposable {
   readonly #port: number
@@ -33,13 +41,23 @@ export class RawClient implements Disposable {
 
   /** Throws when the connection breaks before the body is whole. The body must have a Content-Length. */
   get(path: string, consume?: Consumer, headers: readonly string[] = []): Promise<Answer> {
+    return this.request('GET', path, { headers, ...(consume === undefined ? {} : { consume }) })
+  }
+
+  /** As `get`. `body` is written as it is, so it must be framed as `headers` say. */
+  async request(method: string, path: string, { consume, headers = [], body = [] }: RequestParts = {}): Promise<Answer> {
     const startedAt = performance.now()
     const socket = (this.#socket ??= this.#connect())
-    const lines = [`GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${this.#port}`, 'User-Agent: bench', ...headers]
-    return new Promise((resolve, reject) => {
-      this.#pending = { startedAt, consume, resolve, reject, head: '', answer: undefined, left: 0 }
-      socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-    })
+    const lines = [`${method} ${path} HTTP/1.1`, `Host: 127.0.0.1:${this.#port}`, 'User-Agent: bench', ...headers]
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    this.#pending = { isHead: method === 'HEAD', startedAt, consume, resolve, reject, head: '', answer: undefined, left: 0 }
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+    for (const bytes of body) {
+      // Once it is answered, or has broken, nobody wants the rest.
+      if (this.#pending === undefined) break
+      if (!socket.write(bytes)) await Promise.race([once(socket, 'drain'), promise])
+    }
+    return promise
   }
 
   [Symbol.dispose](): void {
@@ -79,6 +97,7 @@ export class RawClient implements Disposable {
 }
 
 interface Pending {
+  readonly isHead: boolean
   readonly startedAt: number
   readonly consume: Consumer | undefined
   readonly resolve: (answer: Answer) => void
@@ -98,7 +117,7 @@ function beginAnswer(pending: Pending, bytes: Buffer): Buffer | undefined {
   const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
   const length = Number(headers.get('content-length') ?? Number.NaN)
   pending.answer = { status: Number(first.split(' ')[1]), headers, length, firstByteMs: Number.NaN }
-  pending.left = length
+  pending.left = pending.isHead ? 0 : length
   return bytes.subarray(end + 4 - before)
 }
 

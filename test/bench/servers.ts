@@ -8,15 +8,23 @@ import { freePort, type ServerProcess, startServerProcess } from './server-proce
 const root = join(import.meta.dirname, '../..')
 
 /** `folder` is for configuration and log; content is kept in its subfolder `data`. */
-export async function startMirror(folder: string, upstream: string): Promise<ServerProcess> {
-  const file = join(folder, 'mirror.yml')
-  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, cache: { blobdescriptor: 'inmemory' } }
+export function startMirror(folder: string, upstream: string): Promise<ServerProcess> {
   // `libraryprefix` as for the real Hub, which the mirror recognises by its name.
-  const proxy = { remoteurl: upstream, libraryprefix: true }
-  await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0' }, proxy }))
+  return startOurs(folder, 'mirror', { proxy: { remoteurl: upstream, libraryprefix: true } })
+}
+
+/** A registry of its own: nothing is mirrored. */
+export function startOwnRegistry(folder: string): Promise<ServerProcess> {
+  return startOurs(folder, 'registry', {})
+}
+
+async function startOurs(folder: string, name: string, more: object): Promise<ServerProcess> {
+  const file = join(folder, `${name}.yml`)
+  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, cache: { blobdescriptor: 'inmemory' } }
+  await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0', secret: 'bench' }, ...more }))
   return startServerProcess({
     folder,
-    name: 'mirror',
+    name,
     command: process.execPath,
     args: ['--import', join(root, 'test/support/names.ts'), ...profiling(), join(root, 'src/main.ts'), 'serve', file],
     ready: /entrepot listens on 127\.0\.0\.1:(\d+)/,

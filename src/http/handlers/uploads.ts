@@ -115,7 +115,8 @@ async function takeWhole(
 ): Promise<void> {
   try {
     if (hasBody(exchange.req)) {
-      await content.appendToUpload(repository, upload.id, { offset: 0, body: bodyOf(exchange) }, exchange.signal)
+      const chunk = { offset: 0, body: bodyOf(exchange), givesChunks: true }
+      await content.appendToUpload(repository, upload.id, chunk, exchange.signal)
     }
     await content.finishUpload(repository, upload.id, digest)
   } catch (error) {
