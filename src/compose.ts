@@ -1,6 +1,7 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
 import { createDebug } from './compose/debug.ts'
 import { openHealth } from './compose/health.ts'
+import { openAuthentication } from './compose/auth.ts'
 import { openMirror } from './compose/mirror.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
@@ -52,6 +53,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     catalog: store.content satisfies Catalog,
     maxCatalogEntries: config.catalog.maxentries,
     own,
+    authenticator: openAuthentication(config),
     log: parts.log,
     requests,
     accessLog,

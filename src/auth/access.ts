@@ -1,14 +1,21 @@
-// Who asks, and what may be done: what HTTP knows of authentication. The ways to authenticate implement `Authenticator`.
+// Who asks, and what may be done: what HTTP knows of authentication. The ways to authenticate implement `Authenticator`. Pure.
 import type { RepositoryName } from '../oci/names.ts'
 
 export type Action = 'pull' | 'push' | 'delete'
 
 /** What one request wants. Several for a mount: push to one repository and pull from the other. */
 export type Wanted =
-  | { readonly kind: 'repository'; readonly repository: RepositoryName; readonly actions: readonly Action[] }
+  | {
+      readonly kind: 'repository'
+      /** What content is known by: what rules are about. */
+      readonly repository: RepositoryName
+      /** As the client calls it, and so as a token server was asked for it. Never a name that `ns` gave another meaning. */
+      readonly asked: RepositoryName
+      readonly actions: readonly Action[]
+    }
   /** `_catalog` and search: `registry:catalog:*` in token scopes. */
   | { readonly kind: 'catalog' }
-  /** `/v2/`: any valid identity. */
+  /** `/v2/`, and what names nothing that is served here: any valid identity. */
   | { readonly kind: 'ping' }
 
 export interface Principal {
@@ -19,26 +26,51 @@ export interface Principal {
 
 export const anonymous: Principal = { name: undefined, groups: [] }
 
-/** What of a request authentication may look at. */
+/** What of a request authentication may look at. What costs something is worked out when it is read. */
 export interface Credentials {
   /** The Authorization header as it came. */
   readonly authorization: string | undefined
-  /** The address of the client, for damping. */
+  /** The address of the client as the nearest trusted proxy saw it, for damping: nobody can write it himself. */
   readonly address: string
-  /** For challenges that name the server's own token endpoint. */
-  readonly baseUrl: string
+  /** `https://registry.example.com`, without a slash at its end, for challenges that name the server's own token endpoint. */
+  readonly origin: string
+  /** What a trusted proxy says of the client's connection. */
+  readonly forwardedScheme: 'http' | 'https' | undefined
 }
 
 export type Decision =
   | { readonly kind: 'allowed'; readonly principal: Principal }
-  /** 401: the WWW-Authenticate value, and the code and message of the body. */
-  | { readonly kind: 'challenge'; readonly challenge: string; readonly message: string; readonly detail?: unknown }
+  /** 401 with this WWW-Authenticate. */
+  | { readonly kind: 'challenge'; readonly challenge: string }
   /** 403: known, and not allowed. */
-  | { readonly kind: 'denied'; readonly principal: Principal; readonly message: string; readonly detail?: unknown }
-  /** 429: too many wrong passwords. */
+  | { readonly kind: 'denied'; readonly principal: Principal }
+  /** 429: too many wrong passwords, or more than can be looked at. */
   | { readonly kind: 'damped'; readonly retryAfterSeconds: number }
 
 export interface Authenticator {
   /** Synchronous where nothing has to be waited for: hot answers do not yield. Throws only for trouble of its own (500, 503). */
   authorize(credentials: Credentials, wanted: readonly Wanted[]): Decision | Promise<Decision>
+}
+
+/** One line of what is wanted, as distribution's token specification has it. */
+export interface Access {
+  readonly type: 'repository' | 'registry'
+  readonly name: string
+  readonly action: Action | '*'
+}
+
+export function accessesOf(wanted: readonly Wanted[]): Access[] {
+  return wanted.flatMap((want): Access[] => {
+    if (want.kind === 'ping') return []
+    if (want.kind === 'catalog') return [{ type: 'registry', name: 'catalog', action: '*' }]
+    return want.actions.map((action) => ({ type: 'repository', name: want.asked, action }))
+  })
+}
+
+/** A challenge (RFC 9110, section 11.6.1). Parameters that are empty are left out; what has no place in a header becomes a question mark. */
+export function formatChallenge(scheme: 'Basic' | 'Bearer', parameters: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(parameters)
+    .filter(([name, value]) => name === 'realm' || value !== '')
+    .map(([name, value]) => `${name}="${value.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`)
+  return `${scheme} ${pairs.join(',')}`
 }

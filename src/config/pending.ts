@@ -15,7 +15,6 @@ const pending: Readonly<Record<string, string>> = {
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
   'storage.gcs': 'the Google driver is not built yet: the server cannot start with it',
   'storage.minfree': `the limit on free space is ${notYet}: watch the disk`,
-  'auth.silly': 'authentication is not built yet: whoever reaches the port can pull and push',
   'auth.htpasswd': 'authentication is not built yet: whoever reaches the port can pull and push',
   'auth.token': 'authentication is not built yet: whoever reaches the port can pull and push',
   'auth.access': `access rules are ${notYet}: whoever reaches the port can pull and push`,

@@ -1,6 +1,7 @@
 // The front door of HTTP: a Koa application that answers the registry's API from a ContentSource. It does not know where content
 // comes from, does not listen (server.ts does), and keeps nothing.
 import Koa from 'koa'
+import type { Authenticator } from '../auth/access.ts'
 import type { Catalog, ContentSource } from '../content.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import type { Health } from '../telemetry/health.ts'
@@ -8,8 +9,9 @@ import type { Log } from '../telemetry/log.ts'
 import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import { answerNotFound } from './handlers/base.ts'
-import { createLocate } from './locations.ts'
 import type { AccessLog } from './middleware/access-log.ts'
+import { createLocate, createOrigins } from './locations.ts'
+import { createAuthorize } from './middleware/authenticate.ts'
 import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
 import { createHealthGate } from './middleware/health.ts'
@@ -26,6 +28,8 @@ export interface AppOptions {
   readonly maxCatalogEntries?: number | undefined
   /** `undefined`: everything is mirrored, nothing can be pushed. */
   readonly own?: OwnContent | undefined
+  /** `undefined`: everybody may do everything. */
+  readonly authenticator?: Authenticator | undefined
   readonly log: Log
   /** Shared with the server, which waits for them when it stops. */
   readonly requests: LiveRequests
@@ -53,11 +57,13 @@ export interface AppOptions {
 }
 
 export function createApp(options: AppOptions): Koa<Exchange> {
-  const { log, requests } = options
+  const { log, requests, authenticator } = options
   const prefix = normalPrefix(options.prefix)
   const trustedProxies = parseRanges(options.trustedProxies ?? privateRanges)
   const observers = [...(options.accessLog === undefined ? [] : [options.accessLog.add]), ...(options.observers ?? [])]
   const hooks = { observers }
+  const rules = { host: options.host, relative: options.relativeUrls ?? false, prefix }
+  const origins = createOrigins({ rules, trustedProxies })
   const app = new Koa<Exchange>()
   // Koa tells here of every connection that breaks, and would print a stack for each; leaving is what clients do.
   app.on('error', (error: unknown) => log.debug({ error }, 'a connection broke'))
@@ -78,7 +84,8 @@ export function createApp(options: AppOptions): Koa<Exchange> {
       catalog: options.catalog,
       maxCatalogEntries: options.maxCatalogEntries ?? 1000,
       own: options.own,
-      locate: createLocate({ rules: { host: options.host, relative: options.relativeUrls ?? false, prefix }, trustedProxies, log }),
+      locate: createLocate({ rules, trustedProxies, log }),
+      authorize: authenticator === undefined ? undefined : createAuthorize({ authenticator, origins, trustedProxies }),
       nameOf: options.nameOf ?? ((_ns, name) => name),
       prefix,
       commonHeaders: ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})],

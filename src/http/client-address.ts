@@ -38,6 +38,22 @@ export function clientAddressOf(req: IncomingMessage, trusted: BlockList): strin
   return plain(peer)
 }
 
+/**
+ * Whom to hold responsible: the last address that no trusted proxy has, which is the one that a proxy of ours saw itself. The first
+ * one, which logs show, is whatever the client wrote.
+ */
+export function nearestClientOf(req: IncomingMessage, trusted: BlockList): string {
+  const peer = req.socket.remoteAddress
+  const forwarded = req.headers['x-forwarded-for'] ?? req.headers['x-real-ip']
+  if (forwarded === undefined || !isTrustedPeer(req, trusted)) return plain(peer)
+  const addresses = String(forwarded)
+    .split(',')
+    .map((part) => plain(part.trim()))
+    .filter((address) => isIP(address) !== 0)
+  const untrusted = addresses.findLast((address) => !trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
+  return untrusted ?? addresses.at(-1) ?? plain(peer)
+}
+
 /** A connection without an address is a Unix socket: the proxy is on this machine. */
 export function isTrustedPeer(req: IncomingMessage, trusted: BlockList): boolean {
   const peer = req.socket.remoteAddress

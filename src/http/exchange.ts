@@ -22,6 +22,8 @@ export class Exchange {
   readonly startedAt: number
   /** Name, value, name, value: what every answer of the matched route carries. */
   commonHeaders: readonly string[] = noHeaders
+  /** Who asks, for the log; `undefined`: nobody that is known. */
+  user: string | undefined
   /** Body bytes that were handed to the connection. */
   bodyBytes = 0
   /** `undefined` where the request is not about a manifest or a blob, or did not come so far. */

@@ -16,9 +16,11 @@ import { createTagsHandler } from './handlers/tags.ts'
 import { createUploadHandlers } from './handlers/uploads.ts'
 import type { Exchange, Handler } from './exchange.ts'
 import type { Locate } from './locations.ts'
+import { type Authorize, guarded } from './middleware/authenticate.ts'
 import { createWriteParts, type OwnContent } from './own-content.ts'
 import { createNaming, type NameOf, type Naming, pathInside } from './request-names.ts'
 import type { SendBlobOptions } from './send-blob.ts'
+import { createRepositoryWants, createUploadWants, wantsCatalog, wantsPing, type WantsOf } from './wanted.ts'
 
 export interface RoutesOptions extends SendBlobOptions {
   readonly content: ContentSource
@@ -27,6 +29,8 @@ export interface RoutesOptions extends SendBlobOptions {
   /** `undefined`: everything is mirrored, nothing can be pushed. */
   readonly own: OwnContent | undefined
   readonly locate: Locate
+  /** `undefined`: everybody may do everything. */
+  readonly authorize?: Authorize | undefined
   readonly nameOf: NameOf
   /** `/pfx`, or nothing. */
   readonly prefix: string
@@ -36,27 +40,40 @@ export interface RoutesOptions extends SendBlobOptions {
 
 type Methods = Readonly<Record<string, Handler>>
 
-interface Route {
+export interface Route {
   readonly pattern: RegExp
-  /** Any other method is refused. */
-  readonly methods: Methods
+  /** What its callers must be allowed. */
+  readonly wants: WantsOf
+  /** Any other method is refused; a handler alone takes all. */
+  readonly methods: Methods | Handler
 }
 
-function routesOf(options: RoutesOptions): readonly Route[] {
+/** Every route that tells anything. What is not here is a probe, a redirection or not found. */
+export function routesOf(options: RoutesOptions): readonly Route[] {
   const { content, catalog, own } = options
   const naming = createNaming(options.nameOf)
   const manifests = createManifestHandlers(content, naming)
   const blobs = createBlobHandlers(content, naming, options)
   const referrers = createReferrersHandler(content, naming, own?.isOwn ?? (() => false))
   const writes = own === undefined ? noWrites : writesOf(own, naming, options.locate)
+  const wants = createRepositoryWants(naming)
   return [
-    { pattern: /^\/v2\/_catalog$/, methods: { GET: createCatalogHandler(catalog, options.maxCatalogEntries) } },
-    { pattern: /^\/v2\/(.+)\/tags\/list$/, methods: { GET: createTagsHandler(content, naming) } },
-    { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, methods: { GET: manifests.GET, HEAD: manifests.HEAD, ...writes.manifest } },
-    { pattern: /^\/v2\/(.+)\/blobs\/uploads\/?$/, methods: writes.uploads },
-    { pattern: /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/, methods: writes.upload },
-    { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { GET: blobs.GET, HEAD: blobs.HEAD, ...writes.blob } },
-    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: referrers } },
+    { pattern: /^\/v2\/$/, wants: wantsPing, methods: answerVersion },
+    ...(catalog === undefined ? [] : searchRoutes(catalog)),
+    { pattern: /^\/v2\/_catalog$/, wants: wantsCatalog, methods: { GET: createCatalogHandler(catalog, options.maxCatalogEntries) } },
+    { pattern: /^\/v2\/(.+)\/tags\/list$/, wants, methods: { GET: createTagsHandler(content, naming) } },
+    { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, wants, methods: { GET: manifests.GET, HEAD: manifests.HEAD, ...writes.manifest } },
+    { pattern: /^\/v2\/(.+)\/blobs\/uploads\/?$/, wants: createUploadWants(naming), methods: writes.uploads },
+    { pattern: /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/, wants, methods: writes.upload },
+    { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, wants, methods: { GET: blobs.GET, HEAD: blobs.HEAD, ...writes.blob } },
+    { pattern: /^\/v2\/(.+)\/referrers\/([^/]+)$/, wants, methods: { GET: referrers } },
+  ]
+}
+
+function searchRoutes(catalog: Catalog): readonly Route[] {
+  return [
+    { pattern: /^\/v1\/_ping$/, wants: wantsPing, methods: answerPing },
+    { pattern: /^\/v1\/search$/, wants: wantsCatalog, methods: createSearchHandler(catalog) },
   ]
 }
 
@@ -96,25 +113,15 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
   }
 
   add(/^\/$/, answerRoot)
-  for (const [pattern, answerBase] of [
-    [/^\/v2\/$/, answerVersion],
-    [/^\/v2$/, redirectToVersion],
-  ] as const) {
-    add(pattern, (exchange) => {
-      exchange.commonHeaders = commonHeaders
-      answerBase(exchange)
-    })
-  }
-  if (options.catalog !== undefined) {
-    add(/^\/v1\/_ping$/, answerPing)
-    add(/^\/v1\/search$/, createSearchHandler(options.catalog))
-  }
-  for (const { pattern, methods } of routesOf(options)) {
-    const allowed = Object.keys(methods).join(', ')
-    add(pattern, (exchange, captures) => {
-      exchange.commonHeaders = commonHeaders
-      const handler = methods[exchange.req.method ?? '']
-      if (handler === undefined) return answerRefused(exchange, allowed)
+  add(/^\/v2$/, (exchange) => {
+    exchange.commonHeaders = commonHeaders
+    redirectToVersion(exchange)
+  })
+  for (const route of routesOf(options)) {
+    const handler = handlerOf(route, options.authorize)
+    const headers = route.pattern.source.startsWith('^\\/v2') ? commonHeaders : []
+    add(route.pattern, (exchange, captures) => {
+      exchange.commonHeaders = headers
       return handler(exchange, captures)
     })
   }
@@ -126,5 +133,20 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
     // The router's own way to be given a path: Koa's would go through url.parse, which turns `\` into `/`.
     ctx['newRouterPath'] = inside
     return dispatch(ctx, next)
+  }
+}
+
+/** A route's methods as one handler, for those who may. */
+function handlerOf({ wants, methods }: Route, authorize: Authorize | undefined): Handler {
+  if (typeof methods === 'function') return guarded(methods, wants, authorize)
+  const allowed = Object.keys(methods).join(', ')
+  const handlers = new Map(Object.entries(methods).map(([method, handler]) => [method, guarded(handler, wants, authorize)]))
+  const refuse: Handler = (exchange) => answerRefused(exchange, allowed)
+  const refuseGuarded = guarded(refuse, wants, authorize)
+  return (exchange, captures) => {
+    const { method = '' } = exchange.req
+    // Browsers ask by OPTIONS without credentials; that a method is refused tells nobody anything.
+    const handler = handlers.get(method) ?? (method === 'OPTIONS' ? refuse : refuseGuarded)
+    return handler(exchange, captures)
   }
 }

@@ -36,6 +36,18 @@ export function urlOf(rules: UrlRules, asked: AskedUrl, inside: string): string 
   return host === undefined ? path : `${scheme}://${host}${path}`
 }
 
+/** Scheme and host as the client knows them. Without a usable host nothing before the path. */
+export function originUrlOf(rules: UrlRules, asked: AskedUrl): string {
+  if (rules.host !== undefined) return new URL(rules.host).origin
+  const { scheme, host } = originOf(asked)
+  return host === undefined ? '' : `${scheme}://${host}`
+}
+
+/** `undefined`: nobody who is believed says so. */
+export function forwardedSchemeOf({ forwarded }: AskedUrl): 'http' | 'https' | undefined {
+  return forwarded === undefined ? undefined : schemeIn(saidBy(forwarded).proto)
+}
+
 /** The prefix stands where the client put it: `/pfx/v2/…` or `/v2/pfx/…`. */
 function withPrefix(prefix: string, asked: string, inside: string): string {
   if (prefix === '') return inside
@@ -75,7 +87,7 @@ function firstElementOf(header: string): ReadonlyMap<string, string> {
   }
 }
 
-function schemeIn(text: string | undefined): string | undefined {
+function schemeIn(text: string | undefined): 'http' | 'https' | undefined {
   const scheme = text?.toLowerCase()
   return scheme === 'http' || scheme === 'https' ? scheme : undefined
 }

@@ -25,7 +25,7 @@ export class AccessLog implements AsyncDisposable {
     const user = quotable(req.headers['user-agent'] ?? '')
     const referrer = quotable(req.headers['referer'] ?? '')
     const request = `${req.method} ${quotable(req.url ?? '')} HTTP/${req.httpVersion}`
-    this.#lines += `${exchange.clientAddress} - - [${this.#timeOf(exchange.startedAt)}] "${request}" ${res.statusCode} ${exchange.bodyBytes} "${referrer}" "${user}"\n`
+    this.#lines += `${exchange.clientAddress} - ${userOf(exchange)} [${this.#timeOf(exchange.startedAt)}] "${request}" ${res.statusCode} ${exchange.bodyBytes} "${referrer}" "${user}"\n`
     if (this.#lines.length >= flushAtCharacters) this.flush()
     else if (!this.#scheduled) this.#schedule()
   }
@@ -59,6 +59,11 @@ export class AccessLog implements AsyncDisposable {
     this.#time = `${day}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`
     return this.#time
   }
+}
+
+/** Stands between blanks, so it has none. */
+function userOf({ user }: Exchange): string {
+  return user === undefined || user === '' ? '-' : quotable(user).replaceAll(' ', '\\x20')
 }
 
 /** So that no client can end the quotes or the line. */
