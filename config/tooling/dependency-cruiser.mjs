@@ -10,8 +10,8 @@ const neighbours = {
   config: ['lib/'],
   cluster: ['lib/', 'telemetry/'],
   store: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/leases\\.ts$'],
-  upstream: [seam, 'oci/', 'lib/', 'telemetry/'],
-  mirror: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/leases\\.ts$'],
+  upstream: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/shared-facts\\.ts$'],
+  mirror: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/(?:leases|shared-facts)\\.ts$'],
   auth: ['oci/', 'lib/', 'telemetry/'],
   notify: ['oci/', 'lib/', 'telemetry/'],
   tls: ['lib/', 'telemetry/', 'cluster/leases\\.ts$'],
@@ -23,7 +23,7 @@ const neighbours = {
 
 /** Folder → the packages that only it may use. */
 const packages = {
-  ioredis: '(?:cluster|store)',
+  ioredis: 'cluster',
   '@aws-sdk/client-s3': 'store',
   '@aws-sdk/lib-storage': 'store',
   '@azure/storage-blob': 'store',

@@ -1,0 +1,113 @@
+// A real Redis on a free port of 127.0.0.1, with nothing on disk, that a test may stop, kill and start again where it was.
+import { createConnection, createServer } from 'node:net'
+import { once } from 'node:events'
+import { programPath } from '../packages.ts'
+import { type ServerProcess, serverFolder, startServerProcess } from './process.ts'
+
+export interface RedisServer extends AsyncDisposable {
+  readonly port: number
+  /** host:port */
+  readonly addr: string
+  /** Stops answering, with its connections open, until `resume`. */
+  pause(): void
+  resume(): void
+  /** By SIGKILL; what it knew is gone. */
+  kill(): Promise<void>
+  /** After `kill`, on the same port. */
+  restart(): Promise<void>
+  /** One command by a connection of its own; the reply as redis-cli would print it without a terminal. */
+  cli(...args: readonly string[]): Promise<string>
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
+  return address.port
+}
+
+/** `args` are further options of redis-server. */
+export async function startRedis(args: readonly string[] = [], givenPort?: number): Promise<RedisServer> {
+  const port = givenPort ?? (await freePort())
+  let server: ServerProcess | undefined = await start(port, args)
+  const signal = (name: NodeJS.Signals) => {
+    if (server !== undefined) process.kill(server.pid, name)
+  }
+  const kill = async () => {
+    const running = server
+    server = undefined
+    if (running === undefined) return
+    process.kill(running.pid, 'SIGKILL')
+    await running[Symbol.asyncDispose]()
+  }
+  return {
+    port,
+    addr: `127.0.0.1:${port}`,
+    pause: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT'),
+    kill,
+    async restart() {
+      server = await start(port, args)
+    },
+    cli: (...command) => askRedis(port, command),
+    [Symbol.asyncDispose]: kill,
+  }
+}
+
+async function start(port: number, args: readonly string[]): Promise<ServerProcess> {
+  const folder = await serverFolder('redis')
+  return startServerProcess({
+    folder,
+    command: programPath('redis-server'),
+    args: ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...args],
+    ready: /Ready to accept connections/,
+  })
+}
+
+/** As lines: an array's elements one by one, `(nil)` as an empty line. */
+export async function askRedis(port: number, command: readonly string[]): Promise<string> {
+  const socket = createConnection({ port, host: '127.0.0.1' })
+  socket.setEncoding('utf8')
+  const words = [...command]
+  socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`)
+  try {
+    let text = ''
+    for await (const chunk of socket) {
+      text += String(chunk)
+      const reply = parseReply(text.split('\r\n'))
+      if (reply !== undefined) return reply.lines.join('\n')
+    }
+    throw new Error(`Redis left while it was asked ${command.join(' ')}`)
+  } finally {
+    socket.destroy()
+  }
+}
+
+interface Reply {
+  readonly lines: string[]
+  /** What is left of the input. */
+  readonly rest: readonly string[]
+}
+
+/** `undefined`: it is not whole yet. */
+function parseReply([head, ...rest]: readonly string[]): Reply | undefined {
+  if (head === undefined || rest.length === 0) return undefined
+  const value = head.slice(1)
+  if (head.startsWith('$')) {
+    if (value === '-1') return { lines: [''], rest }
+    return rest.length < 2 ? undefined : { lines: [rest[0] ?? ''], rest: rest.slice(1) }
+  }
+  if (!head.startsWith('*')) return { lines: [value], rest }
+  const lines: string[] = []
+  let left: readonly string[] = rest
+  for (let count = Number(value); count > 0; count -= 1) {
+    const element = parseReply(left)
+    if (element === undefined) return undefined
+    lines.push(...element.lines)
+    left = element.rest
+  }
+  return { lines, rest: left }
+}
