@@ -6,6 +6,7 @@ import { openMirror } from './compose/mirror.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
 import { openStore } from './compose/store.ts'
+import { openTls, speaksHttp2 } from './compose/tls.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
 import type { Catalog } from './content.ts'
@@ -68,7 +69,9 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   })
   const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)
-  const server = building.use(await openServer({ handle: app.callback(), requests, log: parts.log, listen, clock: parts.clock }))
+  const tls = openTls(config.http, parts, building)
+  const http2 = speaksHttp2(config.http)
+  const server = building.use(await openServer({ handle: app.callback(), requests, log, listen, clock, tls, http2 }))
   const running = building.move()
   return {
     server,

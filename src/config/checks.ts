@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 
+import { cipherSuiteKind, cipherSuiteNames } from '../lib/cipher-suites.ts'
 import { findNode, isSet } from './document.ts'
 import type { ConfigNode, MapNode, ScalarNode } from './document.ts'
 import type { ConfigPath, Findings } from './problems.ts'
@@ -86,6 +87,15 @@ function checkTls(config: Config, findings: Findings): void {
     findings.error(['http', 'tls'], 'certificate and key must be given together')
   if (tls.certificate !== undefined && tls.letsencrypt !== undefined) {
     findings.error(['http', 'tls', 'letsencrypt'], 'cannot be combined with http.tls.certificate')
+  }
+  for (const [at, name] of tls.ciphersuites.entries()) {
+    const path = ['http', 'tls', 'ciphersuites', at]
+    const kind = cipherSuiteKind(name)
+    if (kind === 'unknown') findings.error(path, `found ${JSON.stringify(name)}; allowed: ${cipherSuiteNames.join(', ')}`)
+    if (kind === 'gone') findings.warn('odd', path, `${name} is not offered any more; the other suites are`)
+  }
+  if (tls.ciphersuites.length > 0 && tls.minimumtls === 'tls1.3') {
+    findings.warn('odd', ['http', 'tls', 'ciphersuites'], 'has no effect with tls1.3, whose suites are always offered, as in distribution')
   }
   if (tls.minimumtls === 'tls1.0' || tls.minimumtls === 'tls1.1') {
     findings.warn(

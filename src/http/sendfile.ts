@@ -33,6 +33,8 @@ export interface FilePart {
  */
 export async function sendFile(exchange: Exchange, part: FilePart): Promise<number> {
   const { socket } = exchange.res
+  // Connections of HTTP/2 carry frames.
+  if (exchange.req.httpVersionMajor > 1) return 0
   if (part.length < smallestPart || socket === null || descriptorOf(socket) === undefined) return 0
   const sendfile = await (loading ??= loadSendfile())
   if (sendfile === undefined) return 0

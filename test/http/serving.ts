@@ -4,7 +4,8 @@ import { request } from 'node:http'
 import type { BlobHandle, ContentSource, Manifest } from '../../src/content.ts'
 import { type AppOptions, createApp } from '../../src/http/app.ts'
 import { LiveRequests } from '../../src/http/middleware/cancellation.ts'
-import { type ListenTarget, type OpenServer, openServer } from '../../src/http/server.ts'
+import type { ListenTarget } from '../../src/http/listening.ts'
+import { type OpenServer, openServer, type ServerOptions } from '../../src/http/server.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { RepositoryName } from '../../src/oci/names.ts'
 import type { ByteRange } from '../../src/oci/range.ts'
@@ -22,13 +23,17 @@ export interface Serving extends AsyncDisposable {
   readonly log: LogLine[]
 }
 
-export async function serve(options: Partial<AppOptions> = {}, listen: ListenTarget = { host: '127.0.0.1', port: 0 }): Promise<Serving> {
+export async function serve(
+  options: Partial<AppOptions> = {},
+  listen: ListenTarget = { host: '127.0.0.1', port: 0 },
+  more: Partial<ServerOptions> = {},
+): Promise<Serving> {
   const requests = new LiveRequests()
   const log: LogLine[] = []
   const add = (level: string) => (fields: object, message: string) => void log.push({ level, fields: { ...fields }, message })
   const lines = { debug: add('debug'), info: add('info'), warn: add('warn'), error: add('error') }
   const app = createApp({ content: contentOf({}), log: lines, requests, ...options })
-  const server = await openServer({ handle: app.callback(), requests, log: lines, listen })
+  const server = await openServer({ handle: app.callback(), requests, log: lines, listen, ...more })
   return { server, port: server.port ?? 0, requests, log, [Symbol.asyncDispose]: () => server.drain(0) }
 }
 

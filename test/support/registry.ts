@@ -54,7 +54,7 @@ export async function startRegistry(options: StartOptions = {}): Promise<Registr
   const { port } = running.server
   if (port === undefined) throw new Error('the test server listens on a socket')
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${config.http.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     debugUrl: `http://127.0.0.1:${running.debug?.port}`,
     folder,

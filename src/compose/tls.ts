@@ -1,0 +1,28 @@
+// `http.tls` of the configuration → what the server speaks TLS with. Part of compose.
+import type { Config } from '../config/load.ts'
+import type { TlsSide } from '../http/entrance.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { Certificates } from '../tls/certificates.ts'
+import { createAdmission, handshakeOptions } from '../tls/handshake.ts'
+
+export interface TlsParts {
+  readonly log: Log
+  readonly clock: Clock
+}
+
+/** `undefined`: plain HTTP. Throws Errors that name the configuration key. */
+export function openTls({ tls }: Config['http'], parts: TlsParts, building: AsyncDisposableStack): TlsSide | undefined {
+  if (tls?.certificate === undefined || tls.key === undefined) return undefined
+  const certificates = building.use(Certificates.open({ certificate: tls.certificate, key: tls.key }, parts))
+  return {
+    options: { ...handshakeOptions(tls), ...certificates.context },
+    onRenewal: (listener) => certificates.onRenewal(listener),
+    admits: createAdmission(tls),
+  }
+}
+
+/** Over TLS unless it is switched off; without TLS only where it is switched on, as in distribution. */
+export function speaksHttp2({ tls, http2, h2c }: Config['http']): boolean {
+  return tls === undefined ? h2c.enabled : !http2.disabled
+}
