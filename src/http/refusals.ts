@@ -30,22 +30,16 @@ export function refusePlainHttp(socket: Socket): void {
   endWith(socket, '400 Bad Request', 'text/plain; charset=utf-8', 'Client sent an HTTP request to an HTTPS server.\n')
 }
 
-/** More connections from one address than `http.limits.connections`. */
-export function refuseConnection(socket: Socket): void {
-  const body = errorBody('TOOMANYREQUESTS', 'too many connections from this address')
-  endWith(socket, '429 Too Many Requests', 'application/json', body, 'Retry-After: 1\r\n')
-}
-
 function errorBody(code: string, message: string): string {
   return `${JSON.stringify({ errors: [{ code, message }] })}\n`
 }
 
-function endWith(socket: Socket, status: string, mediaType: string, body: string, more = ''): void {
+function endWith(socket: Socket, status: string, mediaType: string, body: string): void {
   socket.on('error', () => undefined)
   // What still comes is read and dropped: closing over unread data would reset the connection.
   socket.resume()
   socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: ${mediaType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${more}\r\n${body}`,
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: ${mediaType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
   socket.setTimeout(refusalLingerMs, () => socket.destroy())
 }

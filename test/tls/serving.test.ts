@@ -168,11 +168,11 @@ describe('TLS', required, () => {
     const next = await authority.issue('next')
     // Only one of the two: they do not belong together.
     await replace(files.certificateFile, next.certificate)
-    await clock.advance(5_000)
+    clock.advance(5_000)
     await until('the log tells', () => rotating.log.some((line) => line.includes('the new certificate cannot be used')))
     assert.equal(await shown(), 'rotating')
     await replace(files.keyFile, next.key)
-    await clock.advance(5_000)
+    clock.advance(5_000)
     await until('the log tells', () => rotating.log.some((line) => line.includes('a new certificate is in use')))
     assert.equal(await shown(), 'next')
 
