@@ -1,6 +1,7 @@
 // The command line: which command, with which configuration file.
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/load.ts'
+import { type CertificateCommandOptions, makeOwnCertificate } from './certificate.ts'
 import { printConfig } from './config.ts'
 import { collectGarbage, defaultGrace, type GarbageOptions } from './garbage-collect.ts'
 import { serve } from './serve.ts'
@@ -34,6 +35,16 @@ export async function run(args: readonly string[]): Promise<number> {
     .option('--strict', 'refuse keys that are unknown or misplaced, instead of warning', false)
     .action(async (file: string | undefined, options: Omit<GarbageOptions, 'file'>) => {
       exitCode = await collectGarbage({ ...options, file })
+    })
+  program
+    .command('certificate')
+    .description('make a certificate by an authority of your own, and say where each client wants that authority')
+    .requiredOption('--host <name...>', 'names and addresses by which clients know the server')
+    .option('--out <folder>', 'where the files go', 'certs')
+    .option('--days <days>', 'how long it is valid, at most 825', '825')
+    .option('--port <port>', "the server's port, for what is printed", '5000')
+    .action(async (options: CertificateCommandOptions) => {
+      exitCode = await makeOwnCertificate(options)
     })
   try {
     await program.parseAsync([...withCommand(args)], { from: 'user' })

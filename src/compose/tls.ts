@@ -26,3 +26,5 @@ export function openTls({ tls }: Config['http'], parts: TlsParts, building: Asyn
 export function speaksHttp2({ tls, http2, h2c }: Config['http']): boolean {
   return tls === undefined ? h2c.enabled : !http2.disabled
 }
+
+export { makeCertificate } from '../tls/own-authority.ts'
