@@ -54,7 +54,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     catalog: store.content satisfies Catalog,
     maxCatalogEntries: config.catalog.maxentries,
     own,
-    authenticator: openAuthentication(config),
+    authenticator: await openAuthentication(config, parts, building),
     log: parts.log,
     requests,
     accessLog,

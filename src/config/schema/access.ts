@@ -27,7 +27,14 @@ const rule = z.object({
 
 export const auth = z.object({
   silly: z.object({ realm: text(), service: text() }).optional(),
-  htpasswd: z.object({ realm: text(), path: text() }).optional(),
+  htpasswd: z
+    .object({
+      realm: text(),
+      path: text(),
+      /** A file of `group: user user …`, as Apache's AuthGroupFile. */
+      groups: text().optional(),
+    })
+    .optional(),
   token: token.optional(),
   none: z.object({}).optional(),
   access: list(rule).default([]),
