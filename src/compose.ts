@@ -1,8 +1,8 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
-import { createDebug } from './compose/debug.ts'
-import { openHealth } from './compose/health.ts'
+import { startHealthChecks } from './compose/health.ts'
 import { openAuthentication } from './compose/auth.ts'
 import { openMirror } from './compose/mirror.ts'
+import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
 import { openStore } from './compose/store.ts'
@@ -36,10 +36,11 @@ export interface Running extends AsyncDisposable {
 /** Throws what listening throws, and Errors that name the configuration key for what is not there or not built yet. */
 export async function compose(config: Config, parts: ComposeParts): Promise<Running> {
   await using building = new AsyncDisposableStack()
-  const store = openStore(config, parts)
   const { log, clock, userAgent } = parts
-  const health = openHealth(config, { driver: store.driver, clock, log }, building)
-  const debug = createDebug(config, { health, clock, log })
+  const { health, debug, counting } = createOperation(config, parts)
+  const { facts } = counting
+  const store = openStore(config, { ...parts, facts })
+  building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = serveOwn(config, store.content, mirror, log)
@@ -58,6 +59,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     log: parts.log,
     requests,
     accessLog,
+    observers: counting.observers(requests),
     prefix: config.http.prefix,
     host: config.http.host,
     relativeUrls: config.http.relativeurls,

@@ -2,22 +2,20 @@
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { StorageDriver } from '../store/driver.ts'
-import { Health } from '../telemetry/health.ts'
+import type { Health } from '../telemetry/health.ts'
 import { type CheckSchedule, fileCheck, httpCheck, startChecks, tcpCheck } from '../telemetry/health-checks.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export interface HealthParts {
+  readonly health: Health
   readonly driver: StorageDriver
   readonly clock: Clock
   readonly log: Log
 }
 
-/** The checks end with `building`. */
-export function openHealth(config: Config, parts: HealthParts, building: AsyncDisposableStack): Health {
-  const health = new Health()
-  const schedules = schedulesOf(config.health, parts.driver)
-  if (schedules.length > 0) building.use(startChecks(schedules, { ...parts, health }))
-  return health
+/** Runs until it is disposed. */
+export function startHealthChecks(config: Config, parts: HealthParts): AsyncDisposable {
+  return startChecks(schedulesOf(config.health, parts.driver), parts)
 }
 
 /** Named as in distribution, so that alerts on /debug/health go on working. */

@@ -31,6 +31,11 @@ export class Exchange {
   reference: Reference | undefined
   descriptor: Descriptor | undefined
   provenance: Provenance | undefined
+  /** How long content was waited for, where upstream had a part in it. */
+  upstreamMs: number | undefined
+  /** When the first byte of a blob went out, counted from the request. */
+  firstByteMs: number | undefined
+  readonly #began = performance.now()
   #controller: AbortController | undefined
 
   constructor(req: IncomingMessage, res: ServerResponse, origin: { requestId: string; clientAddress: string; startedAt: number }) {
@@ -65,6 +70,12 @@ export class Exchange {
   found(descriptor: Descriptor, provenance: Provenance): void {
     this.descriptor = descriptor
     this.provenance = provenance
+    if (provenance.verdict !== 'hit') this.upstreamMs = this.elapsedMs
+  }
+
+  /** Since the request. */
+  get elapsedMs(): number {
+    return performance.now() - this.#began
   }
 
   abort(reason: Error): void {
@@ -118,8 +129,10 @@ export function answerJson(exchange: Exchange, status: number, headers: readonly
 }
 
 /** `X-Cache`, and for a stale answer how old it is and why (RFC 9111, section 5.1; Warning is RFC 7234, section 5.5). */
-export function pushProvenance(headers: string[], provenance: Provenance): void {
+export function pushProvenance(headers: string[], provenance: Provenance, exchange?: Exchange): void {
   headers.push('X-Cache', provenance.verdict)
+  // Server-Timing (W3C): how much of the wait was for upstream.
+  if (exchange?.upstreamMs !== undefined) headers.push('Server-Timing', `upstream;dur=${exchange.upstreamMs.toFixed(1)}`)
   if (provenance.verdict !== 'stale') return
   if (provenance.ageSeconds !== undefined) headers.push('Age', String(Math.max(0, Math.floor(provenance.ageSeconds))))
   headers.push('Warning', `111 entrepot ${quotedString(provenance.cause ?? 'revalidation failed')}`)

@@ -32,6 +32,7 @@ export async function sendBlob(exchange: Exchange, handle: BlobHandle, plan: Blo
     const { size } = handle.descriptor
     const start = plan.range?.start ?? 0
     const part = { start, length: plan.length, size }
+    if (handle.file !== undefined) exchange.firstByteMs = exchange.elapsedMs
     const sent = options.sendfile && handle.file !== undefined ? await sendFile(exchange, { ...part, path: handle.file }) : 0
     if (sent === 0) await sendChunks(exchange, handle, plan.range, plan.length)
     else if (sent < plan.length)
@@ -47,6 +48,7 @@ async function sendChunks(exchange: Exchange, handle: BlobHandle, range: ByteRan
     signal.throwIfAborted()
     if (chunk.length > left) throw new Error(`more bytes of ${handle.descriptor.digest} than its descriptor says`)
     left -= chunk.length
+    exchange.firstByteMs ??= exchange.elapsedMs
     exchange.bodyBytes += chunk.length
     await written(res, chunk)
   }

@@ -46,7 +46,7 @@ function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription)
   exchange.found(descriptor, provenance)
   const { digest, size } = descriptor
   const headers = ['Docker-Content-Digest', digest, 'ETag', etagOf(digest), 'Cache-Control', 'max-age=31536000', 'Accept-Ranges', 'bytes']
-  pushProvenance(headers, provenance)
+  pushProvenance(headers, provenance, exchange)
   if (isNotModified(asked, digest)) return { status: 304, headers, length: 0, range: undefined }
   // An empty blob has no byte that a range could name, and clients that always ask by range must get it nevertheless.
   const range = size > 0 && isRangeValid(asked, digest) ? parseRange(asked.range, size) : undefined

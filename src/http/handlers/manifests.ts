@@ -32,7 +32,7 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
 function answerManifest(exchange: Exchange, { descriptor, provenance }: ManifestDescription, bytes: Uint8Array | undefined): void {
   exchange.found(descriptor, provenance)
   const headers = ['Docker-Content-Digest', descriptor.digest, 'ETag', etagOf(descriptor.digest)]
-  pushProvenance(headers, provenance)
+  pushProvenance(headers, provenance, exchange)
   if (isNotModified(exchange.req.headers, descriptor.digest)) {
     answer(exchange, 304, headers, undefined)
     return

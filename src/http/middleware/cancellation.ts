@@ -22,6 +22,10 @@ export class LiveRequests {
     return this.#live.size
   }
 
+  [Symbol.iterator](): Iterator<Exchange> {
+    return this.#live.values()
+  }
+
   add(exchange: Exchange): void {
     this.#live.add(exchange)
   }

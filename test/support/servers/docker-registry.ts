@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { programPath } from '../packages.ts'
+import { freePort } from './redis.ts'
 import { serverFolder, startServerProcess } from './process.ts'
 import type { TokenServer } from './token-server.ts'
 
@@ -17,6 +18,10 @@ export interface DockerRegistryOptions {
   storage?: Readonly<Record<string, unknown>>
   /** Default: any free one. */
   port?: number
+  /** With a debug address that has metrics. */
+  debug?: boolean
+  /** Further top-level sections. */
+  config?: Readonly<Record<string, unknown>>
 }
 
 export interface LoggedRequest {
@@ -32,6 +37,8 @@ export interface DockerRegistry extends AsyncDisposable {
   /** host:port */
   readonly host: string
   readonly port: number
+  /** With `debug` only. */
+  readonly debugUrl: string
   /** All requests answered so far, from its access log. */
   requests(): Promise<LoggedRequest[]>
   log(): string
@@ -40,7 +47,8 @@ export interface DockerRegistry extends AsyncDisposable {
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const folder = await serverFolder('registry')
   const configuration = join(folder, 'config.yml')
-  await writeFile(configuration, stringify(settings(options, options.storageFolder ?? join(folder, 'data'))))
+  const debugAddress = options.debug === true ? `127.0.0.1:${await freePort()}` : undefined
+  await writeFile(configuration, stringify(settings(options, options.storageFolder ?? join(folder, 'data'), debugAddress)))
   const server = await startServerProcess({
     folder,
     command: programPath('docker-registry'),
@@ -54,6 +62,7 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
     url: `http://${host}`,
     host,
     port: Number(server.ready[1]),
+    debugUrl: `http://${debugAddress}`,
     requests: async () => {
       // A line is written after its answer was sent. A question of our own, logged last, tells that the others are there.
       const marker = `/v2/ledger-marker-${++markers}`
@@ -66,12 +75,14 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
   }
 }
 
-function settings(options: DockerRegistryOptions, storageFolder: string): object {
+function settings(options: DockerRegistryOptions, storageFolder: string, debugAddress: string | undefined): object {
+  const debug = debugAddress === undefined ? {} : { debug: { addr: debugAddress, prometheus: { enabled: true } } }
   return {
     version: 0.1,
     log: { level: 'info', formatter: 'json' },
     storage: { filesystem: { rootdirectory: storageFolder }, delete: { enabled: true }, ...options.storage },
-    http: { addr: `127.0.0.1:${options.port ?? 0}`, secret: 'test' },
+    http: { addr: `127.0.0.1:${options.port ?? 0}`, secret: 'test', ...debug },
+    ...options.config,
     ...(options.auth === undefined ? {} : { auth: authSettings(options.auth) }),
     ...(options.proxy === undefined ? {} : { proxy: { ...options.proxy, remoteUrl: undefined, remoteurl: options.proxy.remoteUrl } }),
   }

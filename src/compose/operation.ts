@@ -1,0 +1,20 @@
+// What operators look at: health, counters, and the address where both can be read. Made first, so that every part can tell of itself.
+import type { Config } from '../config/load.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Health } from '../telemetry/health.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createDebug, type Debug } from './debug.ts'
+import { type Counting, createCounting } from './metrics.ts'
+
+export interface Operation {
+  /** For any part that is in trouble: `health.tell(name, what is wrong)`. */
+  readonly health: Health
+  readonly debug: Debug
+  readonly counting: Counting
+}
+
+export function createOperation(config: Config, parts: { readonly clock: Clock; readonly log: Log }): Operation {
+  const health = new Health()
+  const debug = createDebug(config, { ...parts, health })
+  return { health, debug, counting: createCounting(config, debug.routes) }
+}
