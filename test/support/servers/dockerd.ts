@@ -11,6 +11,8 @@ export interface DockerdOptions {
   /** Base URLs, as in daemon.json. Without `https:` they need no further setting. */
   mirrors: readonly string[]
   insecureRegistries?: readonly string[]
+  /** What it finds in place of files and folders of this machine, by their paths; others see nothing of it. */
+  inPlaceOf?: Readonly<Record<string, string>>
 }
 
 export interface Dockerd extends AsyncDisposable {
@@ -52,8 +54,7 @@ async function startWithDriver(options: DockerdOptions, driver: string): Promise
   await writeFile(configuration, JSON.stringify(settings))
   const server = await startServerProcess({
     folder,
-    command: programPath('dockerd'),
-    args: ['--config-file', configuration],
+    ...commandFor(options.inPlaceOf ?? {}, ['--config-file', configuration]),
     ready: /API listen on/,
     env: NOWHERE_ELSE,
   })
@@ -63,4 +64,12 @@ async function startWithDriver(options: DockerdOptions, driver: string): Promise
     log: () => server.stderr(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
+}
+
+/** In a mount namespace of its own, where something is to be found in place of something else. */
+function commandFor(inPlaceOf: Readonly<Record<string, string>>, args: readonly string[]): { command: string; args: readonly string[] } {
+  const binds = Object.entries(inPlaceOf)
+  if (binds.length === 0) return { command: programPath('dockerd'), args }
+  const script = [...binds.map(([place, source]) => `{ [ -e ${place} ] || mkdir -p ${place}; } && mount --bind ${source} ${place}`), 'exec "$@"'].join(' && ')
+  return { command: programPath('unshare'), args: ['--mount', 'sh', '-c', script, 'sh', programPath('dockerd'), ...args] }
 }
