@@ -70,6 +70,9 @@ async function startWithDriver(options: DockerdOptions, driver: string): Promise
 function commandFor(inPlaceOf: Readonly<Record<string, string>>, args: readonly string[]): { command: string; args: readonly string[] } {
   const binds = Object.entries(inPlaceOf)
   if (binds.length === 0) return { command: programPath('dockerd'), args }
-  const script = [...binds.map(([place, source]) => `{ [ -e ${place} ] || mkdir -p ${place}; } && mount --bind ${source} ${place}`), 'exec "$@"'].join(' && ')
+  const script = [
+    ...binds.map(([place, source]) => `{ [ -e ${place} ] || mkdir -p ${place}; } && mount --bind ${source} ${place}`),
+    'exec "$@"',
+  ].join(' && ')
   return { command: programPath('unshare'), args: ['--mount', 'sh', '-c', script, 'sh', programPath('dockerd'), ...args] }
 }
