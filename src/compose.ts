@@ -7,6 +7,8 @@ import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
 import { openStore } from './compose/store.ts'
 import { openTls, speaksHttp2 } from './compose/tls.ts'
+import { joinCluster } from './compose/replicas.ts'
+import type { Link } from './cluster/worker-link.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
 import type { Catalog } from './content.ts'
@@ -23,6 +25,8 @@ export interface ComposeParts {
   readonly userAgent: string
   /** Where the access log goes; stdout when not given. */
   readonly accessLog?: { write(text: string): unknown }
+  /** Of a worker process: the way to the primary, which keeps what the workers of one host agree on. */
+  readonly primary?: Link | undefined
 }
 
 export interface Running extends AsyncDisposable {
@@ -41,9 +45,10 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { facts } = counting
   const store = openStore(config, { ...parts, facts })
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
-  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent }
+  const membership = await joinCluster(config, parts)
+  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, membership }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
-  const { content, nameOf, own } = serveOwn(config, store.content, mirror, log)
+  const { content, nameOf, own } = serveOwn(config, { store: store.content, mirror, secret: membership?.secret, log })
   const { readonly, uploadpurging } = config.storage.maintenance
   if (own !== undefined && !readonly.enabled && uploadpurging.enabled) {
     building.use(startPurging(uploadpurging, { store: store.content, clock, log }))
@@ -56,6 +61,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     maxCatalogEntries: config.catalog.maxentries,
     own,
     authenticator: await openAuthentication(config, parts, building),
+    peers: mirror?.peers,
     log: parts.log,
     requests,
     accessLog,
@@ -73,7 +79,9 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const listen = parseListenTarget(config.http.net, config.http.addr)
   const tls = openTls(config.http, parts, building)
   const http2 = speaksHttp2(config.http)
-  const server = building.use(await openServer({ handle: app.callback(), requests, log, listen, clock, tls, http2 }))
+  const serving = { handle: app.callback(), requests, log, clock }
+  const server = building.use(await openServer({ ...serving, listen, tls, http2 }))
+  await membership?.announce({ server, config, open: (target) => openServer({ ...serving, listen: target }) }, building)
   const running = building.move()
   return {
     server,

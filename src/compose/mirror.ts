@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config/load.ts'
 import type { ContentSource, TransferSource } from '../content.ts'
+import type { PeerAccess } from '../http/handlers/peers.ts'
 import type { NameOf } from '../http/request-names.ts'
 import type { Clock } from '../lib/clock.ts'
 import { registryUrlOf } from '../lib/registry-hosts.ts'
@@ -16,11 +17,13 @@ import { NegativeAnswers } from '../mirror/negative-answers.ts'
 import { PullThrough } from '../mirror/pull-through.ts'
 import { RoutedUpstreams } from '../mirror/routed-upstreams.ts'
 import { createRouting, nameOf, type RoutingRules } from '../mirror/routing.ts'
+import { sharedTransfers } from '../mirror/shared-transfers.ts'
 import type { StorageDriver } from '../store/driver.ts'
 import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { TagRule } from '../mirror/tag-policies.ts'
 import { RemoteContent } from '../upstream/remote-content.ts'
+import { type ClusterMembership, openPeers, peerAccessOf } from './replicas.ts'
 
 type Proxy = NonNullable<Config['proxy']>
 /** What it takes to talk to one registry, in each place where the configuration has it. */
@@ -32,20 +35,27 @@ export interface MirrorParts {
   readonly log: Log
   readonly clock: Clock
   readonly userAgent: string
+  /** `undefined`: this process is alone. */
+  readonly membership?: ClusterMembership | undefined
 }
 
 export interface Mirror {
   readonly content: ContentSource
+  /** `undefined`: nobody else asks for what is being filled here. */
+  readonly peers: PeerAccess | undefined
   readonly nameOf: NameOf
 }
 
 /** What it opens is closed with `building`. Throws Errors that name the configuration key. Asks nobody anything. */
 export async function openMirror(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): Promise<Mirror> {
   const rules = routingOf(proxy)
-  const content = proxy.offline ? new OfflineContent(parts.local) : await openPullThrough(proxy, rules, parts, building)
+  const { local, membership, clock } = parts
+  const pullThrough = proxy.offline ? undefined : await openPullThrough(proxy, rules, parts, building)
+  const content = pullThrough ?? new OfflineContent(local)
   const isAdmitted = createAdmission(proxy.repositories, rules)
   return {
     content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
+    peers: membership === undefined || pullThrough === undefined ? undefined : peerAccessOf(membership.secret, pullThrough, clock),
     nameOf: (ns, name) => nameOf(rules, ns, name),
   }
 }
@@ -65,13 +75,26 @@ async function openPullThrough(
   rules: RoutingRules,
   parts: MirrorParts,
   building: AsyncDisposableStack,
-): Promise<ContentSource> {
-  const { local, driver, clock, log } = parts
+): Promise<PullThrough> {
+  const { local, driver, clock, log, membership } = parts
   const sourceOf = openUpstreams(proxy, parts, building)
+  const upstream = new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, clock })
   return building.use(
     await PullThrough.open({
       local,
-      upstream: new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, clock }),
+      upstream,
+      ...(membership === undefined
+        ? {}
+        : {
+            transfersOf: sharedTransfers({
+              source: upstream,
+              local,
+              leases: membership.leases,
+              peers: openPeers(membership, parts, building),
+              clock,
+              log,
+            }),
+          }),
       policy: {
         ttlSeconds: proxy.tags.ttl / 1000,
         staleWhileRevalidateSeconds: proxy.tags.stalewhilerevalidate / 1000,

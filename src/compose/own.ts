@@ -17,8 +17,16 @@ export interface Served {
   readonly own: OwnContent | undefined
 }
 
-/** `mirror`: of a configuration that has `proxy`. */
-export function serveOwn(config: Config, store: LocalContent, mirror: Mirror | undefined, log: Log): Served {
+export interface OwnParts {
+  readonly store: LocalContent
+  /** Of a configuration that has `proxy`. */
+  readonly mirror: Mirror | undefined
+  /** Where several processes have agreed on one; `undefined`: from the configuration, or at random. */
+  readonly secret: string | undefined
+  readonly log: Log
+}
+
+export function serveOwn(config: Config, { store, mirror, secret, log }: OwnParts): Served {
   const isOwn = mirror === undefined ? () => true : createIsOwn(config.proxy?.local ?? [])
   if (isOwn === undefined) return { content: mirror?.content ?? store, nameOf: mirror?.nameOf, own: undefined }
   const own: OwnContent = {
@@ -26,7 +34,7 @@ export function serveOwn(config: Config, store: LocalContent, mirror: Mirror | u
     isOwn,
     isReadOnly: config.storage.maintenance.readonly.enabled,
     canDelete: config.storage.delete.enabled,
-    secret: secretOf(config, log),
+    secret: secret ?? secretOf(config, log),
   }
   if (mirror === undefined) return { content: store, nameOf: undefined, own }
   return { content: new OwnAndMirrored(isOwn, store, mirror.content), nameOf: nameOfOwn(isOwn, mirror.nameOf), own }

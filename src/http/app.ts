@@ -9,6 +9,7 @@ import type { Log } from '../telemetry/log.ts'
 import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import { answerNotFound } from './handlers/base.ts'
+import type { PeerAccess } from './handlers/peers.ts'
 import type { AccessLog } from './middleware/access-log.ts'
 import { createLocate, createOrigins } from './locations.ts'
 import { createAuthorize } from './middleware/authenticate.ts'
@@ -30,6 +31,8 @@ export interface AppOptions {
   readonly own?: OwnContent | undefined
   /** `undefined`: everybody may do everything. */
   readonly authenticator?: Authenticator | undefined
+  /** `undefined`: there are no other replicas. */
+  readonly peers?: PeerAccess | undefined
   readonly log: Log
   /** Shared with the server, which waits for them when it stops. */
   readonly requests: LiveRequests
@@ -86,6 +89,7 @@ export function createApp(options: AppOptions): Koa<Exchange> {
       own: options.own,
       locate: createLocate({ rules, trustedProxies, log }),
       authorize: authenticator === undefined ? undefined : createAuthorize({ authenticator, origins, trustedProxies }),
+      peers: options.peers,
       nameOf: options.nameOf ?? ((_ns, name) => name),
       prefix,
       commonHeaders: ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})],

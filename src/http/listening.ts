@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { unlink } from 'node:fs/promises'
 import { type AddressInfo, connect, type Server } from 'node:net'
 
-export type ListenTarget = { readonly host?: string | undefined; readonly port: number } | { readonly path: string }
+export type ListenTarget =
+  /** `exclusive`: not shared with other workers of node:cluster. */
+  { readonly host?: string | undefined; readonly port: number; readonly exclusive?: boolean } | { readonly path: string }
 
 /** Throws what listening throws (EADDRINUSE, EACCES). */
 export async function listen(server: Server, target: ListenTarget): Promise<void> {
@@ -20,8 +22,7 @@ export async function listen(server: Server, target: ListenTarget): Promise<void
 async function listenOnce(server: Server, target: ListenTarget): Promise<void> {
   const listening = once(server, 'listening')
   if ('path' in target) server.listen(target.path)
-  else if (target.host === undefined || target.host === '') server.listen(target.port)
-  else server.listen(target.port, target.host)
+  else server.listen({ ...target, host: target.host === '' ? undefined : target.host })
   await listening
 }
 

@@ -9,6 +9,7 @@ import { createCatalogHandler } from './handlers/catalog.ts'
 import { createBlobDelete } from './handlers/delete-blobs.ts'
 import { createManifestHandlers } from './handlers/manifests.ts'
 import { createManifestDelete, createManifestPush } from './handlers/push-manifests.ts'
+import { createPeerBlobs, type PeerAccess, peerPath } from './handlers/peers.ts'
 import { createReferrersHandler } from './handlers/referrers.ts'
 import { answerRefused } from './handlers/refused.ts'
 import { answerPing, createSearchHandler } from './handlers/search.ts'
@@ -28,6 +29,8 @@ export interface RoutesOptions extends SendBlobOptions {
   readonly maxCatalogEntries: number
   /** `undefined`: everything is mirrored, nothing can be pushed. */
   readonly own: OwnContent | undefined
+  /** `undefined`: there are no other replicas. */
+  readonly peers: PeerAccess | undefined
   readonly locate: Locate
   /** `undefined`: everybody may do everything. */
   readonly authorize?: Authorize | undefined
@@ -113,6 +116,9 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
   }
 
   add(/^\/$/, answerRoot)
+  if (options.peers !== undefined) {
+    add(new RegExp(`^${peerPath}/v2/(.+)/blobs/([^/]+)$`), createPeerBlobs(options.peers, options.content, options))
+  }
   add(/^\/v2$/, (exchange) => {
     exchange.commonHeaders = commonHeaders
     redirectToVersion(exchange)

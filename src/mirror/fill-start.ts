@@ -1,16 +1,17 @@
 // How a fill begins: with a new partial file, or with what a dead process left; and with upstream's answer.
 import type { Hash } from 'node:crypto'
 import { unlink } from 'node:fs/promises'
-import { type BlobTransfer, type ContentSink, type ContentSource, type TransferSource, UpstreamFailure } from '../content.ts'
+import { type BlobTransfer, type ContentSink, type ContentSource, UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { readBuffers } from '../lib/read-buffers.ts'
 import { type Digest, hashFor } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { FillTransfers } from './fill-transfers.ts'
 import type { Spool, SpoolFile } from './spool.ts'
 
 export interface FillParts {
-  readonly source: TransferSource
+  readonly transfers: FillTransfers
   readonly local: ContentSource & ContentSink
   readonly spool: Spool
   readonly clock: Clock
@@ -38,8 +39,7 @@ export async function startFill(
 ): Promise<FillStart | undefined> {
   const file = await claim(parts, digest)
   try {
-    const start =
-      (await resumeLeftover(parts, repository, digest, file, signal)) ?? (await beginAnew(parts, repository, digest, file, signal))
+    const start = (await resumeLeftover(parts, repository, digest, file, signal)) ?? (await beginAnew(parts, digest, file, signal))
     if (start === undefined) await discard(parts, file)
     return start
   } catch (error) {
@@ -50,18 +50,17 @@ export async function startFill(
 }
 
 async function beginAnew(
-  { source }: FillParts,
-  repository: RepositoryName,
+  { transfers }: FillParts,
   digest: Digest,
   file: SpoolFile | undefined,
   signal: AbortSignal,
 ): Promise<FillStart | undefined> {
-  const transfer = await source.openBlob(repository, digest, undefined, signal)
+  const transfer = await transfers.open(undefined, signal)
   return transfer === undefined ? undefined : { transfer, file, hash: hashFor(digest), position: 0 }
 }
 
 async function resumeLeftover(
-  { source, log }: FillParts,
+  { transfers, log }: FillParts,
   repository: RepositoryName,
   digest: Digest,
   file: SpoolFile | undefined,
@@ -71,7 +70,7 @@ async function resumeLeftover(
   const position = (file?.leftBytes ?? 0) - 1
   if (file === undefined || position <= 0) return undefined
   try {
-    const transfer = await source.openBlob(repository, digest, { start: position }, signal)
+    const transfer = await transfers.open({ start: position }, signal)
     if (transfer === undefined) return undefined
     const hash = hashFor(digest)
     for await (const chunk of readBuffers.readChunks(file.handle.fd, 0, position, signal)) hash.update(chunk)

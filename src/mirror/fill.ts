@@ -121,10 +121,10 @@ export class Fill implements GrowingBlob {
   }
 
   direct(signal: AbortSignal): ResumingTransferOptions {
-    const { source, clock, log } = this.#parts
+    const { transfers, clock, log } = this.#parts
     const [repository] = this.#repositories
     return {
-      open: (range: TransferRange) => source.openBlob(repository as RepositoryName, this.digest, range, signal),
+      open: (range: TransferRange) => transfers.open(range, signal),
       clock,
       signal,
       onBreak: (error, position) => log.warn({ repository, digest: this.digest, position, error }, 'upstream broke in a blob: resuming'),
@@ -231,7 +231,10 @@ export class Fill implements GrowingBlob {
   }
 
   async #adopt(file: SpoolFile): Promise<void> {
-    const { local } = this.#parts
+    const { local, transfers } = this.#parts
+    const isStored = (await transfers.commitTurn(this.#signal)) === 'look' && (await local.statBlob(this.digest))?.size === this.#size
+    if (isStored) await this.#remove(file)
+    this.#isAdopted = isStored
     // A Set shows its iteration also what is added meanwhile: repositories that join during the adoption are linked, too.
     for (const repository of this.#repositories) {
       if (this.#isAdopted) await local.linkBlob(repository, this.digest)

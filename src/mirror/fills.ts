@@ -1,13 +1,14 @@
 // All blobs on their way in: whoever asks for one joins its fill, or starts it. One upstream transfer per blob, however many ask.
 import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
-import type { BlobDescription, BlobHandle } from '../content.ts'
+import type { BlobDescription, BlobHandle, TransferSource } from '../content.ts'
 import { waitFor } from '../lib/abort.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { Fill } from './fill.ts'
 import type { FillParts } from './fill-start.ts'
+import type { OpenFillTransfers } from './fill-transfers.ts'
 
 /** Fills at a time; further ones wait for their turn. Well above what clients ask for at once, below what looks like abuse upstream. */
 const mostFills = 256
@@ -18,14 +19,19 @@ interface Running {
   readonly fill: Promise<Fill | undefined>
 }
 
+export interface FillsParts extends Omit<FillParts, 'transfers'> {
+  readonly source: TransferSource
+  readonly transfersOf: OpenFillTransfers
+}
+
 export class Fills implements AsyncDisposable {
-  readonly #parts: FillParts
+  readonly #parts: FillsParts
   readonly #running = new Map<Digest, Running>()
   readonly #confirmations = new SingleFlight<string, BlobDescription | undefined>()
   readonly #stop = new AbortController()
   readonly #limit = pLimit(mostFills)
 
-  constructor(parts: FillParts) {
+  constructor(parts: FillsParts) {
     this.#parts = parts
     setMaxListeners(0, this.#stop.signal)
   }
@@ -52,6 +58,13 @@ export class Fills implements AsyncDisposable {
         return undefined
       }
     }
+  }
+
+  /** The fill that runs here, for a replica that must not start one here. `undefined`: none, or upstream has no such blob in this repository. */
+  async running(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
+    const fill = await waitFor(this.#running.get(digest)?.fill ?? Promise.resolve(undefined), signal)
+    if (fill === undefined || fill.isOver || !(await this.#admit(fill, repository, signal))) return undefined
+    return fill.handle('filling')
   }
 
   /** The size of a blob that is on its way into this repository. */
@@ -102,7 +115,8 @@ export class Fills implements AsyncDisposable {
   #begin(repository: RepositoryName, digest: Digest): Promise<Fill | undefined> {
     return new Promise((resolve, reject) => {
       const work = async () => {
-        const fill = await Fill.begin(this.#parts, repository, digest, this.#stop.signal)
+        await using transfers = this.#parts.transfersOf(repository, digest)
+        const fill = await Fill.begin({ ...this.#parts, transfers }, repository, digest, this.#stop.signal)
         resolve(fill)
         await fill?.settled
       }

@@ -19,6 +19,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Page, PageOf } from '../oci/pagination.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
+import { directTransfers, type OpenFillTransfers } from './fill-transfers.ts'
 import { Fills } from './fills.ts'
 import { patiently } from './local-trouble.ts'
 import { MirroredManifests } from './manifests.ts'
@@ -31,6 +32,8 @@ import { type TagPolicy, Tags } from './tags.ts'
 export interface PullThroughOptions {
   readonly local: ContentSource & ContentSink
   readonly upstream: TransferSource
+  /** Where fills get their bytes, when not straight from `upstream`. */
+  readonly transfersOf?: OpenFillTransfers | undefined
   readonly policy: TagPolicy
   /** Where partial files lie: best on the device of the store, so that a complete one only needs to be renamed. */
   readonly spoolFolder: string
@@ -55,7 +58,8 @@ export class PullThrough implements ContentSource, AsyncDisposable {
     setMaxListeners(0, this.#stop.signal)
     this.#options = options
     this.#spool = spool
-    this.#fills = new Fills({ source, local, spool, clock, log })
+    const transfersOf = options.transfersOf ?? directTransfers(source)
+    this.#fills = new Fills({ source, transfersOf, local, spool, clock, log })
     this.#manifests = new MirroredManifests(shared)
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, policy, clock })
     this.#referrers = new MirroredReferrers(shared)
@@ -114,6 +118,11 @@ export class PullThrough implements ContentSource, AsyncDisposable {
       (await this.#fromAnotherRepository(repository, digest, signal)) ??
       this.#fills.join(repository, digest, signal)
     )
+  }
+
+  /** A blob that is being filled here, or is here, for another replica: starts no fill. */
+  async findRunning(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
+    return (await this.#fills.running(repository, digest, signal)) ?? this.#here(repository, digest, signal)
   }
 
   /** Upstream's list; while upstream is in trouble, the tags that are here. */

@@ -23,7 +23,7 @@ import { listReferrers, listTags } from './lists.ts'
 import { Manifests } from './manifests.ts'
 import { QuotaState } from './quota.ts'
 import type { RateLimit } from './rate-limits.ts'
-import { Session } from './session.ts'
+import { Session, type Sign } from './session.ts'
 import { Tokens } from './tokens.ts'
 import { Transport } from './transport.ts'
 
@@ -47,6 +47,8 @@ export interface RemoteContentOptions {
   /** How long refused credentials are not tried again; 60,000. */
   readonly refusalMs?: number
   readonly userAgent: string
+  /** Headers that each request to the registry itself gets besides. */
+  readonly sign?: Sign | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -80,7 +82,7 @@ export class RemoteContent implements TransferSource {
     const authorization = new Authorization({ registry, tokens, credentials, refusalMs, clock, log })
     this.#transport = transport
     this.#tokens = tokens
-    this.#session = new Session({ registry, libraryPrefix, transport, authorization, quota: this.#quota, clock })
+    this.#session = new Session({ registry, libraryPrefix, transport, authorization, quota: this.#quota, clock, sign: options.sign })
     this.#manifests = new Manifests(this.#session)
   }
 

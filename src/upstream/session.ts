@@ -32,7 +32,11 @@ export interface SessionOptions {
   readonly authorization: Authorization
   readonly quota: QuotaState
   readonly clock: Clock
+  /** Headers that each request to the registry itself gets besides. */
+  readonly sign?: Sign | undefined
 }
+
+export type Sign = (method: string, url: URL) => Readonly<Record<string, string>>
 
 export class Session {
   readonly #options: SessionOptions
@@ -77,7 +81,7 @@ export class Session {
 
   /** Asks the registry itself, with what authorization it wants. */
   async #askRegistry(question: Question, signal: AbortSignal): Promise<Asked> {
-    const { authorization, transport, libraryPrefix, quota, clock } = this.#options
+    const { authorization, transport, libraryPrefix, quota, clock, sign } = this.#options
     const repository = libraryPrefix ? withLibrary(question.repository) : question.repository
     const scope = `repository:${repository}:pull`
     const url = new URL(`${this.#base}${repository}/${question.path}`)
@@ -86,7 +90,11 @@ export class Session {
     let renewed = false
     let grant = await authorization.find(scope, signal)
     for (;;) {
-      const ask: Ask = { method: question.method, url, headers: { ...question.headers, ...headerOf(grant) } }
+      const ask: Ask = {
+        method: question.method,
+        url,
+        headers: { ...question.headers, ...headerOf(grant), ...sign?.(question.method, url) },
+      }
       const number = quota.asks()
       const answer = await transport.ask(ask, signal)
       this.#learn(answer, number)

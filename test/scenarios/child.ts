@@ -20,6 +20,7 @@ export interface ChildOptions {
 export interface Child extends AsyncDisposable {
   readonly url: string
   readonly port: number
+  readonly pid: number
   /** What it has logged so far. */
   log(): string
   /** Resolves with exit code and signal. */
@@ -52,6 +53,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const port = await portOf(child, closed, () => log)
   return {
     port,
+    pid: child.pid ?? 0,
     url: `http://127.0.0.1:${port}`,
     log: () => log,
     end,

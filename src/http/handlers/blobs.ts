@@ -12,7 +12,7 @@ import { digestIn, type Naming } from '../request-names.ts'
 import { type BlobAnswer, type SendBlobOptions, sendBlob } from '../send-blob.ts'
 
 export function createBlobHandlers(
-  content: ContentSource,
+  content: Pick<ContentSource, 'findBlob' | 'describeBlob'>,
   naming: Naming,
   options: SendBlobOptions,
 ): { readonly GET: Handler; readonly HEAD: Handler } {

@@ -1,0 +1,109 @@
+// `http.workers`: the primary process. It starts the workers, keeps what they agree on, replaces those that die, and stops them;
+// it serves nothing itself. Node shares the listening port among the workers.
+import cluster, { type Worker } from 'node:cluster'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { answerWorker } from '../cluster/worker-link.ts'
+import { LeaseHost } from '../cluster/worker-leases.ts'
+import type { Config } from '../config/load.ts'
+import type { Log } from '../telemetry/log.ts'
+import { greeting } from './greeting.ts'
+
+/** Sent by the primary; workers do not listen to signals, which a terminal sends to all processes at once. */
+export const stopMessage = 'entrepot: stop'
+
+/** Before a worker that died is replaced: at once the first time, later more and more slowly. */
+const replacementWaitsMs = [0, 1_000, 2_000, 5_000, 10_000, 30_000] as const
+/** A worker that lived for so long has not died of its start. */
+const steadyMs = 60_000
+
+export function workerCount({ http: { workers } }: Config): number {
+  return workers === 'auto' ? availableParallelism() : (workers ?? 1)
+}
+
+export interface WorkersOptions {
+  readonly config: Config
+  readonly log: Log
+  /** Resolves with what asks for the stop. */
+  readonly stopping: Promise<string>
+}
+
+/** Runs until it is asked to stop. Resolves with the exit code: 1 when the first workers cannot start; they say why. */
+export async function serveByWorkers({ config, log, stopping }: WorkersOptions): Promise<number> {
+  const count = workerCount(config)
+  const crew = new Crew(log)
+  const address = await crew.start(count)
+  if (address === undefined) {
+    await crew.stop()
+    return 1
+  }
+  process.stdout.write(greeting(config, address))
+  const signal = await stopping
+  log.info({ signal, workers: count, draintimeoutMs: config.http.draintimeout }, 'stopping: requests in progress may finish')
+  await crew.stop()
+  log.info({}, 'stopped')
+  return 0
+}
+
+class Crew {
+  readonly #log: Log
+  readonly #leases = new LeaseHost()
+  /** For http.secret, when the configuration has none. */
+  readonly #secret = randomBytes(32).toString('hex')
+  readonly #living = new Set<Worker>()
+  readonly #stop = new AbortController()
+  #deaths = 0
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  /** Where they listen, when all of them do. `undefined`: one of them could not start. */
+  async start(count: number): Promise<string | undefined> {
+    const addresses = await Promise.all(Array.from({ length: count }, () => this.#begin()))
+    return addresses.includes(undefined) ? undefined : addresses[0]
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    const gone = [...this.#living].map((worker) => once(worker, 'exit'))
+    for (const worker of this.#living) if (worker.isConnected()) worker.send(stopMessage)
+    await Promise.all(gone)
+  }
+
+  /** Resolves with where the worker listens, or with `undefined` when it ended before. */
+  async #begin(): Promise<string | undefined> {
+    const worker = cluster.fork()
+    const startedAt = performance.now()
+    this.#living.add(worker)
+    const serves = new Promise<string | undefined>((resolve) => {
+      answerWorker(worker, {
+        ...this.#leases.servicesFor(worker),
+        secret: () => this.#secret,
+        'worker.serves': (address) => resolve(String(address)),
+      })
+      worker.on('exit', () => resolve(undefined))
+    })
+    worker.on('exit', (code, signal) => {
+      this.#living.delete(worker)
+      this.#leases.forget(worker)
+      void serves.then((address) => {
+        if (address !== undefined)
+          void this.#replace({ pid: worker.process.pid, code, signal: signal ?? undefined }, performance.now() - startedAt)
+      })
+    })
+    return serves
+  }
+
+  async #replace(death: Readonly<Record<string, unknown>>, livedMs: number): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.#deaths = livedMs > steadyMs ? 0 : this.#deaths + 1
+    const waitMs = replacementWaitsMs[Math.min(this.#deaths, replacementWaitsMs.length) - 1] ?? 0
+    this.#log.error({ ...death, livedMs: Math.round(livedMs), waitMs }, 'a worker process died; it is replaced')
+    await sleep(waitMs, undefined, { signal: this.#stop.signal }).catch(() => undefined)
+    if (this.#stop.signal.aborted) return
+    if ((await this.#begin()) === undefined) void this.#replace({ cause: 'it could not start' }, 0)
+  }
+}

@@ -1,0 +1,158 @@
+// One fill per cluster. Who holds the lease of a blob fetches it from upstream; the others stream it from the holder while it grows.
+//
+//   holder    upstream ──► fill ──► clients            (lease fill:<digest> until the store has the blob)
+//                           └─────► follower's fill ──► clients
+//
+// When the holder dies its lease ends, a follower takes it over, and goes on upstream from the bytes that it has.
+import type { Lease, Leases } from '../cluster/leases.ts'
+import { type BlobTransfer, type ContentSource, type TransferRange, type TransferSource, UpstreamFailure } from '../content.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import { errorText, type Log } from '../telemetry/log.ts'
+import type { FillTransfers, OpenFillTransfers } from './fill-transfers.ts'
+
+/** Between two looks at who holds the lease. */
+const lookMs = 200
+/** Well above the life of a lease: who cannot find out what the holder does in so long asks upstream on its own. */
+const patienceMs = 45_000
+/** For the holder's upload to the store; a blob that is stored twice is only a waste. */
+const commitPatienceMs = 600_000
+
+/** The other replicas. */
+export interface Peers {
+  /** This node, as `Leases.holderOf` names it to the others. */
+  readonly self: string
+  /** The blob from the fill that runs there. `undefined`: none does. Throws UpstreamFailure: the node cannot be asked, or broke. */
+  openBlob(
+    node: string,
+    wanted: { readonly repository: RepositoryName; readonly digest: Digest; readonly range: TransferRange | undefined },
+    signal: AbortSignal,
+  ): Promise<BlobTransfer | undefined>
+}
+
+export interface SharedTransfersParts {
+  readonly source: TransferSource
+  readonly local: ContentSource
+  readonly leases: Leases
+  readonly peers: Peers
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function sharedTransfers(parts: SharedTransfersParts): OpenFillTransfers {
+  return (repository, digest) => new SharedTransfers(parts, repository, digest)
+}
+
+class SharedTransfers implements FillTransfers {
+  readonly #parts: SharedTransfersParts
+  readonly #repository: RepositoryName
+  readonly #digest: Digest
+  #lease: Lease | undefined
+  #isOver = false
+
+  constructor(parts: SharedTransfersParts, repository: RepositoryName, digest: Digest) {
+    this.#parts = parts
+    this.#repository = repository
+    this.#digest = digest
+  }
+
+  async open(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
+    const { clock, log } = this.#parts
+    const deadline = clock.now() + patienceMs
+    for (;;) {
+      const turn = await this.#turn()
+      if (turn === 'upstream') return this.#fromUpstream(range, signal)
+      // Another node may have completed it between our look at the store and our lease.
+      const elsewhere = (turn === 'theirs' ? await this.#fromHolder(range, signal) : undefined) ?? (await this.#fromStore(range, signal))
+      if (elsewhere !== undefined) return elsewhere
+      if (turn === 'ours') return this.#fromUpstream(range, signal)
+      if (clock.now() >= deadline) {
+        log.warn({ digest: this.#digest }, 'the replica that fetches a blob does not answer and keeps its lease: fetching it here, too')
+        return this.#fromUpstream(range, signal)
+      }
+      await clock.sleep(lookMs, signal)
+    }
+  }
+
+  async commitTurn(signal: AbortSignal): Promise<'store' | 'look'> {
+    if (this.#isOurs()) return 'store'
+    const { leases, log } = this.#parts
+    try {
+      this.#lease = await leases.acquire(this.#key, AbortSignal.any([signal, AbortSignal.timeout(commitPatienceMs)]))
+    } catch (error) {
+      log.debug({ digest: this.#digest, reason: errorText(error) }, 'not waiting any longer for who stores the same blob')
+    }
+    return 'look'
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
+    await this.#lease?.release()
+    this.#lease = undefined
+  }
+
+  get #key(): string {
+    return `fill:${this.#digest}`
+  }
+
+  #isOurs(): boolean {
+    return this.#lease !== undefined && !this.#lease.signal.aborted
+  }
+
+  /** `ours`: just taken. Where nobody can be asked for the lease, everybody fetches: a second transfer is better than none. */
+  async #turn(): Promise<'upstream' | 'ours' | 'theirs'> {
+    if (this.#isOver || this.#isOurs()) return 'upstream'
+    try {
+      const lease = await this.#parts.leases.tryAcquire(this.#key)
+      if (lease === undefined) return this.#isOurs() ? 'upstream' : 'theirs'
+      if (this.#isOver) {
+        await lease.release()
+        return 'upstream'
+      }
+      this.#lease = lease
+      return 'ours'
+    } catch (error) {
+      this.#parts.log.debug({ digest: this.#digest, reason: errorText(error) }, 'no lease for a blob can be had: fetching it without one')
+      return 'upstream'
+    }
+  }
+
+  async #fromHolder(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
+    const { leases, peers, log } = this.#parts
+    let holder: string | undefined
+    try {
+      holder = await leases.holderOf(this.#key)
+      if (holder === undefined || holder === peers.self) return undefined
+      return await peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      log.info({ digest: this.#digest, holder, reason: errorText(error) }, 'the replica that fetches a blob cannot be asked for it yet')
+      return undefined
+    }
+  }
+
+  async #fromStore(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
+    const stored = await this.#parts.local.findBlob(this.#repository, this.#digest, signal).catch(() => undefined)
+    if (stored === undefined) return undefined
+    const { size } = stored.descriptor
+    const start = range?.start ?? 0
+    const chunks = stored.open({ start, end: range?.end ?? size - 1 }, signal)
+    return { size, start, body: size === 0 ? nothing() : copied(chunks), close: () => undefined }
+  }
+
+  #fromUpstream(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
+    return this.#parts.source.openBlob(this.#repository, this.#digest, range, signal)
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/** The store uses a chunk's memory again; a transfer's chunks are kept for longer. */
+async function* copied(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of chunks) yield Uint8Array.from(chunk)
+  } catch (error) {
+    throw new UpstreamFailure('unreachable', 'the blob left the store while it was read', { cause: error })
+  }
+}
