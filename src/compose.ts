@@ -9,6 +9,7 @@ import { openStore } from './compose/store.ts'
 import { openTls, speaksHttp2 } from './compose/tls.ts'
 import { joinCluster } from './compose/replicas.ts'
 import type { Link } from './cluster/worker-link.ts'
+import { openUsage } from './compose/usage.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
 import type { Catalog } from './content.ts'
@@ -17,6 +18,7 @@ import { AccessLog } from './http/middleware/access-log.ts'
 import { LiveRequests } from './http/middleware/cancellation.ts'
 import { openServer, type OpenServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
+import { NotedContent } from './mirror/noted-content.ts'
 import type { Log } from './telemetry/log.ts'
 
 export interface ComposeParts {
@@ -43,7 +45,9 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { log, clock, userAgent } = parts
   const { health, debug, counting } = createOperation(config, parts)
   const { facts } = counting
-  const store = openStore(config, { ...parts, facts })
+  const usage = openUsage(config, { driver: () => store.driver, clock, log })
+  const store = openStore(config, { ...parts, facts, changes: usage })
+  if (usage !== undefined) building.use(usage).start(store.content)
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const membership = await joinCluster(config, parts)
   const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, membership }
@@ -56,7 +60,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
-    content,
+    content: usage === undefined ? content : new NotedContent(content, usage),
     catalog: store.content satisfies Catalog,
     maxCatalogEntries: config.catalog.maxentries,
     own,

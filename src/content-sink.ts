@@ -63,3 +63,29 @@ export interface WritableContent {
   /** Takes the blob out of the repository; its bytes go with the next sweep that finds no other link. */
   removeBlob(repository: RepositoryName, digest: Digest): Promise<boolean>
 }
+
+/** Who is told of what the store has come to keep and keeps no more, after the fact. Methods return at once and never throw. */
+export interface StoreChanges {
+  keptManifest(repository: RepositoryName, digest: Digest, bytes: Uint8Array): void
+  keptBlob(repository: RepositoryName, digest: Digest): void
+  pointedTag(repository: RepositoryName, tag: Tag, digest: Digest): void
+  removedTag(repository: RepositoryName, tag: Tag): void
+  /** The repository's link to a manifest or a blob is gone; the bytes may be there yet. */
+  unlinked(repository: RepositoryName, digest: Digest): void
+}
+
+/** What the store holds, repository by repository, as a walk finds it. */
+export interface StoredRepository {
+  readonly repository: RepositoryName
+  readonly tags: readonly { readonly tag: Tag; readonly digest: Digest }[]
+  readonly contents: readonly StoredContent[]
+}
+
+export interface StoredContent {
+  readonly digest: Digest
+  readonly size: number
+  /** Of a manifest: what it needs; `undefined` for a blob. */
+  readonly references: readonly Digest[] | undefined
+  /** A guess at its last use, in milliseconds since 1970. */
+  readonly usedAt: number
+}

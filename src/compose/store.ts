@@ -1,6 +1,7 @@
 // `storage` of the configuration → what keeps content: a driver, its descriptor cache and the content over them. Part of compose.
 import { resolve } from 'node:path'
 import type { Config } from '../config/load.ts'
+import type { StoreChanges } from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { DescriptorCache } from '../store/descriptors/cache.ts'
 import { countedCache } from '../store/descriptors/counted.ts'
@@ -24,10 +25,12 @@ export interface StoreParts {
   readonly clock: Clock
   /** Who is told how long the driver takes; nobody when not given. */
   readonly facts?: StoreFacts | undefined
+  /** Told of what comes and goes. */
+  readonly changes?: StoreChanges | undefined
 }
 
 /** What is kept, without a server over it. Throws Errors that name the configuration key for what is not built. */
-export function openStore(config: Config, { log, clock, facts }: StoreParts): Store {
+export function openStore(config: Config, { log, clock, facts, changes }: StoreParts): Store {
   const { cache, filesystem, inmemory } = config.storage
   const plain =
     filesystem !== undefined
@@ -41,6 +44,7 @@ export function openStore(config: Config, { log, clock, facts }: StoreParts): St
     driver,
     log,
     clock,
+    changes,
     maxTags: config.tags.maxtags,
     maxCatalogEntries: config.catalog.maxentries,
     manifestRules: manifestRulesOf(config),

@@ -1,7 +1,7 @@
 // Reading a manifest's bytes: its type, the content it points at, its subject. The bytes themselves are never changed.
 import type { Descriptor } from './descriptor.ts'
-import { isDigest } from './digest.ts'
-import { RegistryError } from './errors.ts'
+import { type Digest, isDigest } from './digest.ts'
+import { isRegistryError, RegistryError } from './errors.ts'
 import { isManifestType, mediaTypes } from './media-types.ts'
 
 /** distribution-spec: manifests of at least 4 MiB are accepted; larger ones may be refused. */
@@ -76,4 +76,30 @@ function descriptorOf(value: unknown): Descriptor | undefined {
   const { mediaType, digest, size } = value as Record<string, unknown>
   if (typeof digest !== 'string' || !isDigest(digest)) return undefined
   return { mediaType: typeof mediaType === 'string' ? mediaType : '', digest, size: typeof size === 'number' ? size : -1 }
+}
+
+export interface ManifestNeeds {
+  /** In the order in which they stand; also those of an index. */
+  readonly references: readonly Digest[]
+  readonly subject: Digest | undefined
+}
+
+/** What a manifest of any kind refers to, whether or not all of it is in order. `undefined`: it is not readable as a manifest. */
+export function manifestNeeds(bytes: Uint8Array): ManifestNeeds | undefined {
+  try {
+    const body = parseManifestObject(bytes)
+    const references = ['config', 'layers', 'fsLayers', 'blobs', 'manifests'].flatMap((name) => digestsIn(body[name]))
+    return { references, subject: digestsIn(body['subject'])[0] }
+  } catch (error) {
+    if (isRegistryError(error, 'MANIFEST_INVALID')) return undefined
+    throw error
+  }
+}
+
+/** Of a descriptor or a list of them, also of the entries of Docker's oldest format. */
+function digestsIn(value: unknown): Digest[] {
+  if (Array.isArray(value)) return value.flatMap(digestsIn)
+  if (typeof value !== 'object' || value === null) return []
+  const { digest, blobSum } = value as Readonly<Record<string, unknown>>
+  return [digest, blobSum].filter((text): text is Digest => typeof text === 'string' && isDigest(text))
 }

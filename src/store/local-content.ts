@@ -11,7 +11,15 @@ import type {
   ManifestDescription,
   Referrers,
 } from '../content.ts'
-import type { KeptManifest, PushedManifest, UploadChunk, UploadState, WritableContent } from '../content-sink.ts'
+import type {
+  KeptManifest,
+  PushedManifest,
+  StoreChanges,
+  StoredRepository,
+  UploadChunk,
+  UploadState,
+  WritableContent,
+} from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
@@ -22,6 +30,7 @@ import { Blobs } from './blobs.ts'
 import { listRepositories } from './catalog.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
+import { takeInventory } from './inventory.ts'
 import { Listings } from './listings.ts'
 import { defaultManifestRules, type ManifestRules } from './manifest-references.ts'
 import { Manifests } from './manifests.ts'
@@ -50,6 +59,7 @@ export interface LocalContentOptions {
   readonly manifestRules?: ManifestRules
   /** Whether a mount that names no source may take the blob of any repository: whoever knows a digest can then have its bytes. */
   readonly mountsFromAnywhere?: boolean
+  readonly changes?: StoreChanges | undefined
 }
 
 /** Errors of the driver are thrown with what was attempted, and themselves as the cause. */
@@ -66,9 +76,11 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   readonly #mountsFromAnywhere: boolean
   readonly #maxTags: number
   readonly #maxCatalogEntries: number
+  readonly #changes: StoreChanges | undefined
 
   constructor(options: LocalContentOptions) {
     const { driver, log, clock } = options
+    this.#changes = options.changes
     this.#driver = driver
     this.#clock = clock
     this.#blobs = new Blobs(driver, options.descriptorCache, clock)
@@ -124,20 +136,24 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   /** A type that the bytes do not tell themselves is kept, too. */
-  putManifest(repository: RepositoryName, manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array }): Promise<void> {
-    return this.#manifests.put(repository, manifest)
+  async putManifest(repository: RepositoryName, manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array }): Promise<void> {
+    await this.#manifests.put(repository, manifest)
+    this.#changes?.keptManifest(repository, manifest.descriptor.digest, manifest.bytes)
   }
 
-  putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
-    return putTag(this.#driver, repository, { tag, digest, now: this.#clock.now() })
+  async putTag(repository: RepositoryName, tag: Tag, digest: Digest): Promise<void> {
+    await putTag(this.#driver, repository, { tag, digest, now: this.#clock.now() })
+    this.#changes?.pointedTag(repository, tag, digest)
   }
 
   tagChangedAt(repository: RepositoryName, tag: Tag): Promise<number | undefined> {
     return tagChangedAt(this.#driver, repository, tag)
   }
 
-  removeTag(repository: RepositoryName, tag: Tag): Promise<boolean> {
-    return removeTag(this.#driver, repository, tag)
+  async removeTag(repository: RepositoryName, tag: Tag): Promise<boolean> {
+    const wasThere = await removeTag(this.#driver, repository, tag)
+    this.#changes?.removedTag(repository, tag)
+    return wasThere
   }
 
   statBlob(digest: Digest): Promise<{ readonly size: number } | undefined> {
@@ -145,12 +161,14 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   /** Throws RegistryError BLOB_UNKNOWN when no repository has the blob. */
-  linkBlob(repository: RepositoryName, digest: Digest): Promise<void> {
-    return this.#blobs.link(repository, digest)
+  async linkBlob(repository: RepositoryName, digest: Digest): Promise<void> {
+    await this.#blobs.link(repository, digest)
+    this.#changes?.keptBlob(repository, digest)
   }
 
-  adoptBlob(repository: RepositoryName, digest: Digest, file: string): Promise<void> {
-    return this.#blobs.adopt(repository, digest, file)
+  async adoptBlob(repository: RepositoryName, digest: Digest, file: string): Promise<void> {
+    await this.#blobs.adopt(repository, digest, file)
+    this.#changes?.keptBlob(repository, digest)
   }
 
   beginUpload(repository: RepositoryName, algorithm?: DigestAlgorithm): Promise<UploadState> {
@@ -167,8 +185,10 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   /** After DIGEST_INVALID the upload is still there. */
-  finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<Descriptor> {
-    return this.#uploads.finish(repository, id, digest)
+  async finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<Descriptor> {
+    const descriptor = await this.#uploads.finish(repository, id, digest)
+    this.#changes?.keptBlob(repository, digest)
+    return descriptor
   }
 
   cancelUpload(repository: RepositoryName, id: string): Promise<boolean> {
@@ -179,13 +199,17 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     if (from === undefined && !this.#mountsFromAnywhere) return undefined
     const has = from === undefined ? await this.#blobs.renew(digest) : (await this.#blobs.findForPush(from, digest)) !== undefined
     if (!has) return undefined
-    await this.#blobs.link(repository, digest)
+    await this.linkBlob(repository, digest)
     return (await this.#blobs.findForPush(repository, digest))?.descriptor
   }
 
-  pushManifest(repository: RepositoryName, manifest: PushedManifest, target: PushTarget): Promise<KeptManifest> {
+  async pushManifest(repository: RepositoryName, manifest: PushedManifest, target: PushTarget): Promise<KeptManifest> {
     const parts = { driver: this.#driver, clock: this.#clock, blobs: this.#blobs, manifests: this.#manifests, referrers: this.#referrers }
-    return pushManifest({ ...parts, rules: this.#manifestRules }, repository, manifest, target)
+    const kept = await pushManifest({ ...parts, rules: this.#manifestRules }, repository, manifest, target)
+    const { digest } = kept.descriptor
+    this.#changes?.keptManifest(repository, digest, manifest.bytes)
+    for (const tag of target.tags) this.#changes?.pointedTag(repository, tag, digest)
+    return kept
   }
 
   async removeManifest(repository: RepositoryName, digest: Digest): Promise<boolean> {
@@ -194,25 +218,35 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     await removeTagsOf(this.#driver, repository, digest)
     const wasThere = await this.#manifests.remove(repository, digest)
     await this.#referrers.remove(repository, digest, manifest === undefined ? undefined : subjectOf(manifest))
+    this.#changes?.unlinked(repository, digest)
     return wasThere
   }
 
-  removeBlob(repository: RepositoryName, digest: Digest): Promise<boolean> {
-    return this.#blobs.unlink(repository, digest)
+  async removeBlob(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const wasThere = await this.#blobs.unlink(repository, digest)
+    this.#changes?.unlinked(repository, digest)
+    return wasThere
   }
 
   /** Safe while anybody pushes: what is younger than the grace period, or relied on since it began, stays. */
   collectGarbage(options: SweepOptions, report: (line: string) => void, signal: AbortSignal): Promise<SweepTotals> {
-    const forget = (repository: RepositoryName, digest: Digest): Promise<void> => {
-      this.#manifests.forget(repository, digest)
-      return this.#blobs.forget(repository, digest)
-    }
-    return sweep({ driver: this.#driver, clock: this.#clock, options, report, forget }, signal)
+    return sweep({ driver: this.#driver, clock: this.#clock, options, report, forget: this.#forget }, signal)
+  }
+
+  /** Everything that is kept, by a walk over the whole store. */
+  inventory(signal: AbortSignal): AsyncGenerator<StoredRepository, void, void> {
+    return takeInventory(this.#driver, signal)
   }
 
   /** Removes uploads that nobody has gone on with for so long, in milliseconds. */
   purgeUploads(options: PurgeOptions, signal: AbortSignal): Promise<PurgeTotals> {
     return purgeUploads({ driver: this.#driver, clock: this.#clock }, options, signal)
+  }
+
+  readonly #forget = (repository: RepositoryName, digest: Digest): Promise<void> => {
+    this.#manifests.forget(repository, digest)
+    this.#changes?.unlinked(repository, digest)
+    return this.#blobs.forget(repository, digest)
   }
 
   async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {

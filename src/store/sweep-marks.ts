@@ -1,7 +1,6 @@
 // The mark half of mark and sweep: which content of a repository is in use, and which may go. It deletes nothing.
 import { type Digest, digestAlgorithms, isDigest } from '../oci/digest.ts'
-import { isRegistryError } from '../oci/errors.ts'
-import { maxManifestBytes, parseManifestObject } from '../oci/manifest.ts'
+import { type ManifestNeeds, manifestNeeds, maxManifestBytes } from '../oci/manifest.ts'
 import { isTag, type RepositoryName } from '../oci/names.ts'
 import type { StorageDriver } from './driver.ts'
 import {
@@ -26,11 +25,7 @@ export interface MarkParts {
   readonly deleteUntagged: boolean
 }
 
-export interface ManifestFacts {
-  /** In the order in which they stand; also those of an index. */
-  readonly references: readonly Digest[]
-  readonly subject: Digest | undefined
-}
+export type ManifestFacts = ManifestNeeds
 
 /** `undefined` for a manifest that can't be read: nothing is known of what it needs. */
 export type Manifests = ReadonlyMap<Digest, ManifestFacts | undefined>
@@ -157,20 +152,5 @@ export async function factsOf(driver: StorageDriver, digest: Digest): Promise<Ma
   if (entry?.kind !== 'file' || entry.size > maxManifestBytes) return undefined
   const bytes = await driver.read(blobDataPath(digest))
   if (bytes === undefined) return undefined
-  try {
-    const body = parseManifestObject(bytes)
-    const references = ['config', 'layers', 'fsLayers', 'blobs', 'manifests'].flatMap((name) => digestsIn(body[name]))
-    return { references, subject: digestsIn(body['subject'])[0] }
-  } catch (error) {
-    if (isRegistryError(error, 'MANIFEST_INVALID')) return undefined
-    throw error
-  }
-}
-
-/** Of a descriptor or a list of them, also of the entries of Docker's oldest format. */
-function digestsIn(value: unknown): Digest[] {
-  if (Array.isArray(value)) return value.flatMap(digestsIn)
-  if (typeof value !== 'object' || value === null) return []
-  const { digest, blobSum } = value as Readonly<Record<string, unknown>>
-  return [digest, blobSum].filter((text): text is Digest => typeof text === 'string' && isDigest(text))
+  return manifestNeeds(bytes)
 }

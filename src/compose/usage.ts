@@ -1,0 +1,43 @@
+// The usage index: beside the store where that is a folder of this machine, in memory elsewhere. Part of compose.
+import type { Config } from '../config/load.ts'
+import type { Clock } from '../lib/clock.ts'
+import { parseSchedulerState } from '../mirror/scheduler-state.ts'
+import { Usage } from '../mirror/usage.ts'
+import { SqliteUsage } from '../mirror/usage-sqlite.ts'
+import type { StorageDriver } from '../store/driver.ts'
+import { schedulerStatePath, usageIndexPath } from '../store/layout.ts'
+import type { Log } from '../telemetry/log.ts'
+
+export interface UsageParts {
+  /** Known when the store is open. */
+  readonly driver: () => StorageDriver
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** `undefined`: nothing is mirrored. Opens nothing yet. */
+export function openUsage(config: Config, { driver, clock, log }: UsageParts): Usage | undefined {
+  const { proxy } = config
+  if (proxy === undefined) return undefined
+  return new Usage({
+    openIndex: () => SqliteUsage.open(driver().localFile?.(usageIndexPath) ?? ':memory:', log),
+    formerUses: () => readSchedulerState(driver(), proxy.ttl, log),
+    clock,
+    log,
+  })
+}
+
+/** distribution counts its ttl from when something was first cached; that is the best guess at its last use. */
+async function readSchedulerState(driver: StorageDriver, ttlMs: number, log: Log) {
+  const bytes = await driver.read(schedulerStatePath)
+  if (bytes === undefined || ttlMs <= 0) return []
+  try {
+    const entries = parseSchedulerState(new TextDecoder().decode(bytes))
+    return entries.map(({ repository, digest, expiresAt }) => ({ repository, digest, tag: undefined, usedAt: expiresAt - ttlMs }))
+  } catch (error) {
+    const aside = `${schedulerStatePath}.broken`
+    log.warn({ file: schedulerStatePath, aside, error }, "distribution's scheduler state is broken: it is put aside")
+    await driver.move(schedulerStatePath, aside)
+    return []
+  }
+}

@@ -1,0 +1,289 @@
+// The usage index of one host: a SQLite file beside the store, or in memory. A write-ahead log that is not synced survives kill -9 of
+// this process; a power cut may take the last seconds with it, and only those.
+import { mkdirSync, renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName, Tag } from '../oci/names.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Arrival, ImageQuery, ImageUse, Imagined, Removal, Root, UsageIndex, Use, UsageTotals } from './usage-index.ts'
+import { questions, schema, schemaVersion } from './usage-schema.ts'
+
+/** What a transaction of another process may make this one wait. */
+const busyMs = 2000
+/** Rows that are written before others get their turn: a few milliseconds. */
+const rowsPerTurn = 250
+
+interface RootRow {
+  readonly id: number
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  readonly isManifest: number
+  readonly usedAt: number
+  readonly content: number
+  readonly repositoryId: number
+  /** JSON. */
+  readonly tags: string
+}
+
+type Question = keyof typeof questions
+
+export class SqliteUsage implements UsageIndex {
+  readonly #database: DatabaseSync
+  readonly #statements = new Map<Question, StatementSync>()
+  #generation: number
+
+  private constructor(database: DatabaseSync) {
+    this.#database = database
+    this.#generation = this.#meta('generation')
+  }
+
+  /** `file`: `:memory:` for one that ends with the process. One that is damaged, or of another version, is renamed aside and made anew. */
+  static async open(file: string, log: Log): Promise<SqliteUsage> {
+    const { DatabaseSync: Database } = await import('node:sqlite')
+    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
+    try {
+      return new SqliteUsage(prepared(new Database(file, { timeout: busyMs })))
+    } catch (error) {
+      if (file === ':memory:' || !isDamage(error)) throw error
+      const aside = `${file}.broken`
+      renameSync(file, aside)
+      log.error({ file, aside, error }, 'the usage index cannot be read: it is put aside and made anew from the store')
+      return new SqliteUsage(prepared(new Database(file, { timeout: busyMs })))
+    }
+  }
+
+  async isComplete(): Promise<boolean> {
+    return this.#meta('complete') === 1
+  }
+
+  async beginRebuild(): Promise<void> {
+    this.#generation = this.#meta('generation') + 1
+    this.#run('setMeta', this.#generation, 'generation')
+  }
+
+  async endRebuild(): Promise<void> {
+    for (;;) {
+      const rows = this.#all<{ digest: Digest; repository: RepositoryName }>('unseen', this.#generation, rowsPerTurn)
+      if (rows.length === 0) break
+      await this.#write(rows, ({ digest, repository }) => this.#drop(repository, digest))
+    }
+    this.#run('setMeta', 1, 'complete')
+  }
+
+  add(arrivals: readonly Arrival[]): Promise<void> {
+    return this.#write(arrivals, (arrival) => this.#add(arrival))
+  }
+
+  async point(repository: RepositoryName, tag: Tag, digest: Digest, at: number): Promise<void> {
+    this.#run('putTag', this.#repository(repository), tag, this.#content(digest), Math.floor(at))
+  }
+
+  async unpoint(repository: RepositoryName, tag: Tag): Promise<void> {
+    this.#run('removeTag', this.#repository(repository), tag)
+  }
+
+  drop(repository: RepositoryName, digest: Digest): Promise<void> {
+    return this.#write([digest], () => this.#drop(repository, digest))
+  }
+
+  async use(uses: readonly Use[], at: number): Promise<Use[]> {
+    const unknown: Use[] = []
+    await this.#write(uses, (use) => {
+      const entry = this.#get<{ id: number; content: number; repository: number }>('entry', use.digest, use.repository)
+      if (entry === undefined) return void unknown.push(use)
+      this.#run('useBelow', entry.id, entry.repository, Math.floor(at))
+      if (use.tag !== undefined) this.#run('putTag', entry.repository, use.tag, entry.content, Math.floor(at))
+    })
+    return unknown
+  }
+
+  async totals(): Promise<UsageTotals> {
+    return { bytes: this.#meta('bytes'), blobs: this.#meta('blobs') }
+  }
+
+  async oldest(limit: number, after = '-1:0'): Promise<Root[]> {
+    const [usedAt = 0, id = 0] = after.split(':').map(Number)
+    return this.#all<RootRow>('oldest', usedAt, id, limit).map(rootOf)
+  }
+
+  async parentsOf({ repository, digest }: Root): Promise<{ digest: Digest; tags: Tag[] }[]> {
+    const row = this.#get<RootRow>('root', digest, repository)
+    if (row === undefined) return []
+    const rows = this.#all<{ digest: Digest; tags: string }>('parents', row.content, row.repositoryId)
+    return rows.map((parent) => ({ digest: parent.digest, tags: JSON.parse(parent.tags) as Tag[] }))
+  }
+
+  async removalOf(root: Root, imagined: Imagined): Promise<Removal> {
+    const links: { digest: Digest; kind: Root['kind'] }[] = []
+    const blobs: { digest: Digest; size: number }[] = []
+    const row = this.#get<RootRow>('root', root.digest, root.repository)
+    if (row === undefined) return { root, links, blobs }
+    const unlink = (content: number, digest: Digest, kind: Root['kind'], size: number | null) => {
+      links.push({ digest, kind })
+      const gone = count(imagined, `link ${content}`)
+      const { count: all } = this.#get<{ count: number }>('linksTo', content) ?? { count: 0 }
+      if (gone >= all && size !== null) blobs.push({ digest, size })
+    }
+    const own = this.#get<{ size: number | null }>('size', row.content)
+    unlink(row.content, root.digest, root.kind, own?.size ?? null)
+    type Below = { content: number; digest: Digest; size: number | null; needed: number }
+    for (const { content, digest, size, needed } of this.#all<Below>('blobsBelow', row.id, row.repositoryId)) {
+      if (count(imagined, `need ${row.repositoryId} ${content}`) >= needed) unlink(content, digest, 'blob', size)
+    }
+    return { root, links, blobs }
+  }
+
+  async find(repository: RepositoryName, digest: Digest): Promise<Root | undefined> {
+    const row = this.#get<RootRow>('root', digest, repository)
+    return row === undefined ? undefined : rootOf(row)
+  }
+
+  async findTag(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    return this.#get<{ digest: Digest }>('tag', repository, tag)?.digest
+  }
+
+  async repositoriesOf(digest: Digest): Promise<RepositoryName[]> {
+    return this.#all<{ name: RepositoryName }>('repositoriesOf', digest).map(({ name }) => name)
+  }
+
+  async images({ search = '', limit, offset = 0 }: ImageQuery): Promise<ImageUse[]> {
+    const rows = this.#all<Omit<ImageUse, 'bytes'> & { content: number; repositoryId: number }>('images', search, limit, offset)
+    return rows.map(({ content, repositoryId, repository, tag, digest, usedAt }) => {
+      const bytes = this.#get<{ bytes: number }>('bytesBelow', content, repositoryId)?.bytes ?? 0
+      return { repository, tag, digest, usedAt, bytes }
+    })
+  }
+
+  async pins(): Promise<string[]> {
+    return this.#all<{ pattern: string }>('pins').map(({ pattern }) => pattern)
+  }
+
+  async pin(pattern: string): Promise<void> {
+    this.#run('pin', pattern)
+  }
+
+  async unpin(pattern: string): Promise<boolean> {
+    return this.#run('unpin', pattern) > 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#statements.clear()
+    if (this.#database.isOpen) this.#database.close()
+  }
+
+  #add({ repository, digest, size, references, usedAt }: Arrival): void {
+    const repositoryId = this.#repository(repository)
+    const content = this.#content(digest)
+    this.#run('setSize', size, content, size)
+    const isManifest = references === undefined ? 0 : 1
+    const isRoot = isManifest === 1 || this.#get('isNeeded', content, repositoryId) === undefined ? 1 : 0
+    const facts = [isManifest, isRoot, Math.floor(usedAt), this.#generation]
+    const id = this.#get<{ id: number }>('addEntry', content, repositoryId, ...facts)?.id ?? 0
+    for (const reference of references ?? []) {
+      const needed = this.#content(reference)
+      if (this.#run('addNeed', id, needed) > 0) this.#run('coverBlob', needed, repositoryId)
+    }
+  }
+
+  #drop(repository: RepositoryName, digest: Digest): void {
+    const entry = this.#get<{ id: number; content: number; repository: number }>('entry', digest, repository)
+    if (entry === undefined) return
+    const needs = this.#all<{ content: number }>('needsOf', entry.id)
+    this.#run('removeNeeds', entry.id)
+    this.#run('removeEntry', entry.id)
+    this.#run('removeTagsOf', entry.content, entry.repository)
+    for (const { content } of needs) {
+      this.#run('looseAmong', content, entry.repository)
+      this.#tidy(content)
+    }
+    this.#tidy(entry.content)
+  }
+
+  /** What no repository has and no manifest names is forgotten; what is only named has no bytes here. */
+  #tidy(content: number): void {
+    if (this.#get('hasEntries', content) !== undefined) return
+    if (this.#get('hasNeeds', content) === undefined) this.#run('removeContent', content)
+    else this.#run('setSize', null, content, null)
+  }
+
+  #repository(name: RepositoryName): number {
+    const row = this.#get<{ id: number }>('repositoryId', name) ?? this.#get<{ id: number }>('addRepository', name)
+    return row?.id ?? 0
+  }
+
+  #content(digest: Digest): number {
+    const row = this.#get<{ id: number }>('contentId', digest) ?? this.#get<{ id: number }>('addContent', digest)
+    return row?.id ?? 0
+  }
+
+  #meta(name: 'complete' | 'generation' | 'bytes' | 'blobs'): number {
+    return this.#get<{ value: number }>('meta', name)?.value ?? 0
+  }
+
+  /** In transactions of few rows, with a pause for others between them. */
+  async #write<Item>(items: readonly Item[], write: (item: Item) => void): Promise<void> {
+    for (let next = 0; next < items.length; next += rowsPerTurn) {
+      if (next > 0) await new Promise((resolve) => setImmediate(resolve))
+      this.#database.exec('BEGIN IMMEDIATE')
+      try {
+        for (const item of items.slice(next, next + rowsPerTurn)) write(item)
+        this.#database.exec('COMMIT')
+      } catch (error) {
+        this.#database.exec('ROLLBACK')
+        throw error
+      }
+    }
+  }
+
+  #statement(question: Question): StatementSync {
+    const known = this.#statements.get(question)
+    if (known !== undefined) return known
+    const statement = this.#database.prepare(questions[question])
+    this.#statements.set(question, statement)
+    return statement
+  }
+
+  #get<Row>(question: Question, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(question).get(...values) as Row | undefined
+  }
+
+  #all<Row>(question: Question, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(question).all(...values) as Row[]
+  }
+
+  /** Rows that changed. */
+  #run(question: Question, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(question).run(...values).changes)
+  }
+}
+
+function prepared(database: DatabaseSync): DatabaseSync {
+  try {
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608')
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+    if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+    else if (version !== schemaVersion) throw new Error(`the usage index is of version ${version}`)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** SQLite, "Result and Error Codes": SQLITE_CORRUPT and SQLITE_NOTADB. A wrong version counts as damage, too. */
+function isDamage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return ('errcode' in error && (error.errcode === 11 || error.errcode === 26)) || error.message.startsWith('the usage index is of version')
+}
+
+function rootOf({ id, repository, digest, isManifest, usedAt, tags }: RootRow): Root {
+  const kind = isManifest === 1 ? 'manifest' : 'blob'
+  return { repository, digest, kind, usedAt, tags: JSON.parse(tags) as Tag[], cursor: `${usedAt}:${id}` }
+}
+
+function count(imagined: Imagined, key: string): number {
+  const after = (imagined.get(key) ?? 0) + 1
+  imagined.set(key, after)
+  return after
+}
