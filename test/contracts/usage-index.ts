@@ -54,7 +54,12 @@ export function usageIndexContract(name: string, open: () => Promise<UsageIndex>
 
     it('what a manifest needs is no root, in whatever order they came', async () => {
       await using index = await open()
-      await index.add([arrival('early'), arrival('manifest', { references: ['early', 'late', 'never'] }), arrival('late'), arrival('stray')])
+      await index.add([
+        arrival('early'),
+        arrival('manifest', { references: ['early', 'late', 'never'] }),
+        arrival('late'),
+        arrival('stray'),
+      ])
       assert.deepEqual((await oldestDigests(index)).sort(), sorted('manifest', 'stray'))
       await index.add([arrival('late', { repository: two })])
       assert.deepEqual((await index.oldest(100)).filter(({ repository }) => repository === two).length, 1)
@@ -72,7 +77,10 @@ export function usageIndexContract(name: string, open: () => Promise<UsageIndex>
       await index.add([arrival('a', { usedAt: 20 })])
       assert.equal((await rootNamed(index, 'a')).usedAt, 5000)
       const [first] = await index.oldest(1)
-      assert.deepEqual((await index.oldest(2, first?.cursor)).map(({ digest }) => digest), ['c', 'd'].map(named))
+      assert.deepEqual(
+        (await index.oldest(2, first?.cursor)).map(({ digest }) => digest),
+        ['c', 'd'].map(named),
+      )
     })
 
     it('a use of an index is one of the manifests that it lists, at any depth, and not the other way round', async () => {
