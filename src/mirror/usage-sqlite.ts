@@ -90,7 +90,7 @@ export class SqliteUsage implements UsageIndex {
   async use(uses: readonly Use[], at: number): Promise<Use[]> {
     const unknown: Use[] = []
     await this.#write(uses, (use) => {
-      const entry = this.#get<{ id: number; content: number; repository: number }>('entry', use.digest, use.repository)
+      const entry = this.#all<{ id: number; content: number; repository: number }>('entry', use.digest, use.repository)[0]
       if (entry === undefined) return void unknown.push(use)
       this.#run('useBelow', entry.id, entry.repository, Math.floor(at))
       if (use.tag !== undefined) this.#run('putTag', entry.repository, use.tag, entry.content, Math.floor(at))
@@ -108,7 +108,7 @@ export class SqliteUsage implements UsageIndex {
   }
 
   async parentsOf({ repository, digest }: Root): Promise<{ digest: Digest; tags: Tag[] }[]> {
-    const row = this.#get<RootRow>('root', digest, repository)
+    const row = this.#all<RootRow>('root', digest, repository)[0]
     if (row === undefined) return []
     const rows = this.#all<{ digest: Digest; tags: string }>('parents', row.content, row.repositoryId)
     return rows.map((parent) => ({ digest: parent.digest, tags: JSON.parse(parent.tags) as Tag[] }))
@@ -117,15 +117,15 @@ export class SqliteUsage implements UsageIndex {
   async removalOf(root: Root, imagined: Imagined): Promise<Removal> {
     const links: { digest: Digest; kind: Root['kind'] }[] = []
     const blobs: { digest: Digest; size: number }[] = []
-    const row = this.#get<RootRow>('root', root.digest, root.repository)
+    const row = this.#all<RootRow>('root', root.digest, root.repository)[0]
     if (row === undefined) return { root, links, blobs }
     const unlink = (content: number, digest: Digest, kind: Root['kind'], size: number | null) => {
       links.push({ digest, kind })
       const gone = count(imagined, `link ${content}`)
-      const { count: all } = this.#get<{ count: number }>('linksTo', content) ?? { count: 0 }
+      const { count: all } = this.#all<{ count: number }>('linksTo', content)[0] ?? { count: 0 }
       if (gone >= all && size !== null) blobs.push({ digest, size })
     }
-    const own = this.#get<{ size: number | null }>('size', row.content)
+    const own = this.#all<{ size: number | null }>('size', row.content)[0]
     unlink(row.content, root.digest, root.kind, own?.size ?? null)
     type Below = { content: number; digest: Digest; size: number | null; needed: number }
     for (const { content, digest, size, needed } of this.#all<Below>('blobsBelow', row.id, row.repositoryId)) {
@@ -135,12 +135,12 @@ export class SqliteUsage implements UsageIndex {
   }
 
   async find(repository: RepositoryName, digest: Digest): Promise<Root | undefined> {
-    const row = this.#get<RootRow>('root', digest, repository)
+    const row = this.#all<RootRow>('root', digest, repository)[0]
     return row === undefined ? undefined : rootOf(row)
   }
 
   async findTag(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
-    return this.#get<{ digest: Digest }>('tag', repository, tag)?.digest
+    return this.#all<{ digest: Digest }>('tag', repository, tag)[0]?.digest
   }
 
   async repositoriesOf(digest: Digest): Promise<RepositoryName[]> {
@@ -150,7 +150,7 @@ export class SqliteUsage implements UsageIndex {
   async images({ search = '', limit, offset = 0 }: ImageQuery): Promise<ImageUse[]> {
     const rows = this.#all<Omit<ImageUse, 'bytes'> & { content: number; repositoryId: number }>('images', search, limit, offset)
     return rows.map(({ content, repositoryId, repository, tag, digest, usedAt }) => {
-      const bytes = this.#get<{ bytes: number }>('bytesBelow', content, repositoryId)?.bytes ?? 0
+      const bytes = this.#all<{ bytes: number }>('bytesBelow', content, repositoryId)[0]?.bytes ?? 0
       return { repository, tag, digest, usedAt, bytes }
     })
   }
@@ -177,9 +177,9 @@ export class SqliteUsage implements UsageIndex {
     const content = this.#content(digest)
     this.#run('setSize', size, content, size)
     const isManifest = references === undefined ? 0 : 1
-    const isRoot = isManifest === 1 || this.#get('isNeeded', content, repositoryId) === undefined ? 1 : 0
+    const isRoot = isManifest === 1 || this.#all('isNeeded', content, repositoryId)[0] === undefined ? 1 : 0
     const facts = [isManifest, isRoot, Math.floor(usedAt), this.#generation]
-    const id = this.#get<{ id: number }>('addEntry', content, repositoryId, ...facts)?.id ?? 0
+    const id = this.#all<{ id: number }>('addEntry', content, repositoryId, ...facts)[0]?.id ?? 0
     for (const reference of references ?? []) {
       const needed = this.#content(reference)
       if (this.#run('addNeed', id, needed) > 0) this.#run('coverBlob', needed, repositoryId)
@@ -187,7 +187,7 @@ export class SqliteUsage implements UsageIndex {
   }
 
   #drop(repository: RepositoryName, digest: Digest): void {
-    const entry = this.#get<{ id: number; content: number; repository: number }>('entry', digest, repository)
+    const entry = this.#all<{ id: number; content: number; repository: number }>('entry', digest, repository)[0]
     if (entry === undefined) return
     const needs = this.#all<{ content: number }>('needsOf', entry.id)
     this.#run('removeNeeds', entry.id)
@@ -202,23 +202,23 @@ export class SqliteUsage implements UsageIndex {
 
   /** What no repository has and no manifest names is forgotten; what is only named has no bytes here. */
   #tidy(content: number): void {
-    if (this.#get('hasEntries', content) !== undefined) return
-    if (this.#get('hasNeeds', content) === undefined) this.#run('removeContent', content)
+    if (this.#all('hasEntries', content)[0] !== undefined) return
+    if (this.#all('hasNeeds', content)[0] === undefined) this.#run('removeContent', content)
     else this.#run('setSize', null, content, null)
   }
 
   #repository(name: RepositoryName): number {
-    const row = this.#get<{ id: number }>('repositoryId', name) ?? this.#get<{ id: number }>('addRepository', name)
+    const row = this.#all<{ id: number }>('repositoryId', name)[0] ?? this.#all<{ id: number }>('addRepository', name)[0]
     return row?.id ?? 0
   }
 
   #content(digest: Digest): number {
-    const row = this.#get<{ id: number }>('contentId', digest) ?? this.#get<{ id: number }>('addContent', digest)
+    const row = this.#all<{ id: number }>('contentId', digest)[0] ?? this.#all<{ id: number }>('addContent', digest)[0]
     return row?.id ?? 0
   }
 
   #meta(name: 'complete' | 'generation' | 'bytes' | 'blobs'): number {
-    return this.#get<{ value: number }>('meta', name)?.value ?? 0
+    return this.#all<{ value: number }>('meta', name)[0]?.value ?? 0
   }
 
   /** In transactions of few rows, with a pause for others between them. */
@@ -242,10 +242,6 @@ export class SqliteUsage implements UsageIndex {
     const statement = this.#database.prepare(questions[question])
     this.#statements.set(question, statement)
     return statement
-  }
-
-  #get<Row>(question: Question, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(question).get(...values) as Row | undefined
   }
 
   #all<Row>(question: Question, ...values: SQLInputValue[]): Row[] {
