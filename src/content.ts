@@ -72,6 +72,11 @@ export interface ContentQuestions {
 /** What HTTP serves from. */
 export interface ContentSource extends ContentQuestions {
   findBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined>
+  /**
+   * An optional power: what `findManifest` would answer now, where that is in memory and nobody has to be asked. `undefined` says
+   * nothing: ask `findManifest`. The same object as long as the answer is the same. Never throws.
+   */
+  recallManifest?(repository: RepositoryName, reference: Reference): Manifest | undefined
 }
 
 /** What is known of a registry elsewhere without asking it. */

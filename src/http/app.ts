@@ -1,5 +1,6 @@
 // The front door of HTTP: a Koa application that answers the registry's API from a ContentSource. It does not know where content
 // comes from, does not listen (server.ts does), and keeps nothing.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Koa from 'koa'
 import type { Authenticator } from '../auth/access.ts'
 import type { Catalog, ContentSource } from '../content.ts'
@@ -10,16 +11,18 @@ import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import { answerNotFound } from './handlers/base.ts'
 import type { PeerAccess } from './handlers/peers.ts'
+import { createHotManifests } from './hot-manifests.ts'
 import type { AccessLog } from './middleware/access-log.ts'
 import { createLocate, createOrigins } from './locations.ts'
-import { createAuthorize } from './middleware/authenticate.ts'
-import { createCancellation, type LiveRequests } from './middleware/cancellation.ts'
+import { createAuthorize, createMayAnswer } from './middleware/authenticate.ts'
+import { createCancellation, createLives, type LiveRequests, type RequestLives } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
 import { createHealthGate } from './middleware/health.ts'
 import type { OwnContent } from './own-content.ts'
-import { type NameOf, normalPrefix } from './request-names.ts'
-import type { RequestObserver } from './request-hooks.ts'
-import { createRoutes } from './routes.ts'
+import { createNaming, type NameOf, normalPrefix } from './request-names.ts'
+import type { RequestHooks, RequestObserver } from './request-hooks.ts'
+import { createRoutes, type RoutesOptions } from './routes.ts'
+import { createRepositoryWants } from './wanted.ts'
 
 export interface AppOptions {
   readonly content: ContentSource
@@ -59,49 +62,64 @@ export interface AppOptions {
   readonly health?: Health | undefined
 }
 
-export function createApp(options: AppOptions): Koa<Exchange> {
+export interface App {
+  /** What a server is to call for each request; never rejects. */
+  callback(): (req: IncomingMessage, res: ServerResponse) => Promise<unknown>
+}
+
+export function createApp(options: AppOptions): App {
   const { log, requests, authenticator } = options
   const prefix = normalPrefix(options.prefix)
   const trustedProxies = parseRanges(options.trustedProxies ?? privateRanges)
-  const observers = [...(options.accessLog === undefined ? [] : [options.accessLog.add]), ...(options.observers ?? [])]
-  const hooks = { observers }
   const rules = { host: options.host, relative: options.relativeUrls ?? false, prefix }
   const origins = createOrigins({ rules, trustedProxies })
+  const authorize = authenticator && createAuthorize({ authenticator, origins, trustedProxies })
+  const nameOf = options.nameOf ?? ((_ns, name) => name)
+  const naming = createNaming(nameOf)
+  const clock = options.clock ?? systemClock
+  const hooks: RequestHooks = {
+    isOpen: () => options.health?.isFailing !== true,
+    mayReadManifest: authorize && createMayAnswer(authorize, createRepositoryWants(naming)),
+    observers: [...(options.accessLog === undefined ? [] : [options.accessLog.add]), ...(options.observers ?? [])],
+  }
+  const lives = createLives({ requests, hooks, trustedProxies, clock, log })
+  const commonHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})]
+  const { content } = options
+  const routes: RoutesOptions = {
+    content,
+    catalog: options.catalog,
+    maxCatalogEntries: options.maxCatalogEntries ?? 1000,
+    own: options.own,
+    locate: createLocate({ rules, trustedProxies, log }),
+    authorize,
+    peers: options.peers,
+    nameOf,
+    prefix,
+    commonHeaders,
+    sendfile: options.sendfile ?? true,
+  }
+  const answer = createOrdinary(options, lives, routes).callback()
+  if (content.recallManifest === undefined) return { callback: () => answer }
+  const answerHot = createHotManifests({ content, naming, prefix, commonHeaders, hooks, lives })
+  return { callback: () => (req, res) => (answerHot(req, res) ? done : answer(req, res)) }
+}
+
+function createOrdinary({ log, health }: AppOptions, lives: RequestLives, routes: RoutesOptions): Koa<Exchange> {
   const app = new Koa<Exchange>()
   // Koa tells here of every connection that breaks, and would print a stack for each; leaving is what clients do.
   app.on('error', (error: unknown) => log.debug({ error }, 'a connection broke'))
-  app.use(
-    createCancellation({
-      requests,
-      hooks,
-      trustedProxies,
-      clock: options.clock ?? systemClock,
-      log,
-    }),
-  )
-  if (options.health !== undefined) app.use(createHealthGate(options.health))
+  app.use(createCancellation(lives))
+  if (health !== undefined) app.use(createHealthGate(health))
   app.use(createErrors(log))
-  app.use(
-    createRoutes({
-      content: options.content,
-      catalog: options.catalog,
-      maxCatalogEntries: options.maxCatalogEntries ?? 1000,
-      own: options.own,
-      locate: createLocate({ rules, trustedProxies, log }),
-      authorize: authenticator === undefined ? undefined : createAuthorize({ authenticator, origins, trustedProxies }),
-      peers: options.peers,
-      nameOf: options.nameOf ?? ((_ns, name) => name),
-      prefix,
-      commonHeaders: ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})],
-      sendfile: options.sendfile ?? true,
-    }),
-  )
+  app.use(createRoutes(routes))
   app.use((ctx) => {
     ctx.respond = false
     answerNotFound(ctx.state)
   })
   return app
 }
+
+const done = Promise.resolve()
 
 /** Headers that frame the message would break every answer, so they are not for configuration. */
 const framing = new Set(['connection', 'content-length', 'content-type', 'keep-alive', 'transfer-encoding'])

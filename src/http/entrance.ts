@@ -86,6 +86,8 @@ function createPlain({ handle, maxHeaderBytes, headersTimeoutMs, idleMs }: Entra
     },
     (req, res) => void handle(req, res),
   )
+  // Called when it stops, Node's own way also cuts those that are still taking the end of an answer. Stopping has a better one.
+  server.closeIdleConnections = () => undefined
   // Leave to send is given where the body is wanted, so that nobody sends a gigabyte to be refused.
   server.on('checkContinue', (req, res) => void handle(req, res))
   server.on('clientError', refuse)

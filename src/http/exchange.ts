@@ -24,6 +24,8 @@ export class Exchange {
   commonHeaders: readonly string[] = noHeaders
   /** Who asks, for the log; `undefined`: nobody that is known. */
   user: string | undefined
+  /** Whether its client may have it, once that was asked. */
+  isAllowed: boolean | Promise<boolean> | undefined
   /** Body bytes that were handed to the connection. */
   bodyBytes = 0
   /** `undefined` where the request is not about a manifest or a blob, or did not come so far. */
@@ -44,10 +46,9 @@ export class Exchange {
     this.requestId = origin.requestId
     this.clientAddress = origin.clientAddress
     this.startedAt = origin.startedAt
-    const target = originForm(req.url ?? '/')
-    const mark = target.indexOf('?')
-    this.path = mark < 0 ? target : target.slice(0, mark)
-    this.query = mark < 0 ? '' : target.slice(mark + 1)
+    const { path, query } = targetOf(req.url ?? '/')
+    this.path = path
+    this.query = query
   }
 
   /** Aborts when the client leaves before its answer is out, and when the server can't wait any longer. Made on first use. */
@@ -85,6 +86,13 @@ export class Exchange {
 }
 
 export type Handler = (exchange: Exchange, captures: readonly string[]) => void | Promise<void>
+
+/** The path as it came, still percent-encoded, and the query without its question mark. */
+export function targetOf(url: string): { readonly path: string; readonly query: string } {
+  const target = originForm(url)
+  const mark = target.indexOf('?')
+  return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) }
+}
 
 /** RFC 9112, section 3.2.2: a server must accept `http://host/path` in place of `/path`. */
 function originForm(target: string): string {

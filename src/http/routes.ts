@@ -15,6 +15,7 @@ import { answerRefused } from './handlers/refused.ts'
 import { answerPing, createSearchHandler } from './handlers/search.ts'
 import { createTagsHandler } from './handlers/tags.ts'
 import { createUploadHandlers } from './handlers/uploads.ts'
+import { manifestPattern } from './hot-manifests.ts'
 import type { Exchange, Handler } from './exchange.ts'
 import type { Locate } from './locations.ts'
 import { type Authorize, guarded } from './middleware/authenticate.ts'
@@ -65,7 +66,7 @@ export function routesOf(options: RoutesOptions): readonly Route[] {
     ...(catalog === undefined ? [] : searchRoutes(catalog)),
     { pattern: /^\/v2\/_catalog$/, wants: wantsCatalog, methods: { GET: createCatalogHandler(catalog, options.maxCatalogEntries) } },
     { pattern: /^\/v2\/(.+)\/tags\/list$/, wants, methods: { GET: createTagsHandler(content, naming) } },
-    { pattern: /^\/v2\/(.+)\/manifests\/([^/]+)$/, wants, methods: { GET: manifests.GET, HEAD: manifests.HEAD, ...writes.manifest } },
+    { pattern: manifestPattern, wants, methods: { GET: manifests.GET, HEAD: manifests.HEAD, ...writes.manifest } },
     { pattern: /^\/v2\/(.+)\/blobs\/uploads\/?$/, wants: createUploadWants(naming), methods: writes.uploads },
     { pattern: /^\/v2\/(.+)\/blobs\/uploads\/([^/]+)$/, wants, methods: writes.upload },
     { pattern: /^\/v2\/(.+)\/blobs\/([^/]+)$/, wants, methods: { GET: blobs.GET, HEAD: blobs.HEAD, ...writes.blob } },

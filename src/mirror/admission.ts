@@ -62,6 +62,10 @@ export class AdmittedContent implements ContentSource {
     return this.#admitted(repository).findManifest(repository, reference, signal)
   }
 
+  recallManifest(repository: RepositoryName, reference: Reference): Manifest | undefined {
+    return this.#isAdmitted(repository) ? this.#content.recallManifest?.(repository, reference) : undefined
+  }
+
   async describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
     return this.#admitted(repository).describeBlob(repository, digest, signal)
   }

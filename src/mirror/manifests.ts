@@ -42,6 +42,11 @@ export class MirroredManifests {
     return found ?? this.#unkept.get(`${repository}@${digest}`)
   }
 
+  /** What is in memory; `undefined` says nothing. */
+  recall(repository: RepositoryName, digest: Digest): Manifest | undefined {
+    return this.#parts.local.recallManifest?.(repository, digest)
+  }
+
   async describe(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<ManifestDescription | undefined> {
     const here = await this.local(repository, digest, signal)
     if (here !== undefined) return here

@@ -21,6 +21,10 @@ export class OfflineContent implements ContentSource {
     return (await this.#local.findManifest(repository, reference, signal)) ?? absent('MANIFEST_UNKNOWN')
   }
 
+  recallManifest(repository: RepositoryName, reference: Reference): Manifest | undefined {
+    return this.#local.recallManifest?.(repository, reference)
+  }
+
   async describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription> {
     return (await this.#local.describeBlob(repository, digest, signal)) ?? absent('BLOB_UNKNOWN')
   }

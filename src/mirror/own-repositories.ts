@@ -46,6 +46,10 @@ export class OwnAndMirrored implements ContentSource {
     return this.#of(repository).findManifest(repository, reference, signal)
   }
 
+  recallManifest(repository: RepositoryName, reference: Reference): Manifest | undefined {
+    return this.#of(repository).recallManifest?.(repository, reference)
+  }
+
   describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
     return this.#of(repository).describeBlob(repository, digest, signal)
   }

@@ -104,6 +104,10 @@ export class PullThrough implements ContentSource, AsyncDisposable {
     }
   }
 
+  recallManifest(repository: RepositoryName, reference: Reference): Manifest | undefined {
+    return isDigestReference(reference) ? this.#manifests.recall(repository, reference) : this.#tags.recall(repository, reference)
+  }
+
   async describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
     return (
       (await this.#here(repository, digest, signal)) ??

@@ -63,6 +63,13 @@ export class Tags {
     }
   }
 
+  /** The manifest of a tag that may be given out as it is, if both are in memory; `undefined` says nothing. */
+  recall(repository: RepositoryName, tag: Tag): Manifest | undefined {
+    const fact = this.#memory.recall(repository, tag)
+    if (fact === undefined || this.#judge(repository, tag, fact, 'not-asked') !== 'serve') return undefined
+    return this.#parts.manifests.recall(repository, fact.descriptor.digest)
+  }
+
   /** What may stand in for a tag after upstream failed on its way to the manifest; `undefined`: nothing. */
   async standIn(repository: RepositoryName, tag: Tag, failure: unknown, signal: AbortSignal): Promise<ManifestDescription | undefined> {
     const stored = await this.stored(repository, tag, signal)

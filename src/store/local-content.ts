@@ -110,6 +110,11 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     return (await this.#manifests.find(repository, reference)) ?? this.#referrersTags.made(repository, reference)
   }
 
+  /** Tags are not kept in memory: another process may move one. */
+  recallManifest(repository: RepositoryName, reference: Reference): Manifest | undefined {
+    return isDigestReference(reference) ? this.#manifests.recall(repository, reference) : undefined
+  }
+
   /** Who asks for a blob without its bytes may be about to push: what is found stays for a while, whatever the sweep does. */
   describeBlob(repository: RepositoryName, digest: Digest): Promise<BlobDescription | undefined> {
     return this.#blobs.findForPush(repository, digest)

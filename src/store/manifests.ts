@@ -58,12 +58,12 @@ export class Manifests {
 
   find(repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {
     const key = `${repository}@${digest}`
-    const kept = this.#kept.get(key)
-    if (kept !== undefined) {
-      const ageMs = this.#clock.now() - kept.confirmedAt
-      if (ageMs >= 0 && ageMs < this.#believeMs) return kept.answer
-    }
-    return this.#looking.get(key) ?? this.#look(key, repository, digest)
+    return this.#believed(key)?.answer ?? this.#looking.get(key) ?? this.#look(key, repository, digest)
+  }
+
+  /** What is in memory and believed; `undefined` says nothing. */
+  recall(repository: RepositoryName, digest: Digest): Manifest | undefined {
+    return this.#believed(`${repository}@${digest}`)?.manifest
   }
 
   async put(
@@ -115,6 +115,13 @@ export class Manifests {
     const key = `${repository}@${digest}`
     this.#looking.delete(key)
     this.#kept.delete(key)
+  }
+
+  #believed(key: string): Kept | undefined {
+    const kept = this.#kept.get(key)
+    if (kept === undefined) return undefined
+    const ageMs = this.#clock.now() - kept.confirmedAt
+    return ageMs >= 0 && ageMs < this.#believeMs ? kept : undefined
   }
 
   #look(key: string, repository: RepositoryName, digest: Digest): Promise<Manifest | undefined> {

@@ -29,7 +29,7 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
   }
 }
 
-function answerManifest(exchange: Exchange, { descriptor, provenance }: ManifestDescription, bytes: Uint8Array | undefined): void {
+export function answerManifest(exchange: Exchange, { descriptor, provenance }: ManifestDescription, bytes: Uint8Array | undefined): void {
   exchange.found(descriptor, provenance)
   const headers = ['Docker-Content-Digest', descriptor.digest, 'ETag', etagOf(descriptor.digest)]
   pushProvenance(headers, provenance, exchange)

@@ -7,6 +7,7 @@ import { nearestClientOf } from '../client-address.ts'
 import { answerError } from '../error-response.ts'
 import type { Exchange, Handler } from '../exchange.ts'
 import type { Origins } from '../locations.ts'
+import type { MayAnswer } from '../request-hooks.ts'
 import type { WantsOf } from '../wanted.ts'
 
 /** Whether the caller may. `false`: no, and it has been told so. Synchronous where the authenticator is. */
@@ -30,11 +31,15 @@ export function createAuthorize({ authenticator, origins, trustedProxies }: Auth
 export function guarded(handler: Handler, wantsOf: WantsOf, authorize: Authorize | undefined): Handler {
   if (authorize === undefined) return handler
   return (exchange, captures) => {
-    const may = authorize(exchange, wantsOf(exchange, captures))
+    const may = exchange.isAllowed ?? authorize(exchange, wantsOf(exchange, captures))
     if (may === true) return handler(exchange, captures)
     if (may === false) return undefined
     return may.then((waited) => (waited ? handler(exchange, captures) : undefined))
   }
+}
+
+export function createMayAnswer(authorize: Authorize, wantsOf: WantsOf): MayAnswer {
+  return (exchange, captures) => authorize(exchange, wantsOf(exchange, captures))
 }
 
 class RequestCredentials implements Credentials {

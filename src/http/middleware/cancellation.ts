@@ -44,7 +44,7 @@ export class LiveRequests {
   }
 }
 
-export interface CancellationOptions {
+export interface LivesOptions {
   readonly requests: LiveRequests
   readonly hooks: RequestHooks
   readonly trustedProxies: BlockList
@@ -52,7 +52,43 @@ export interface CancellationOptions {
   readonly log: Log
 }
 
-export function createCancellation(options: CancellationOptions): Middleware<Exchange> {
+export interface RequestLives {
+  /** The exchange of a request; the same one for whoever asks second. */
+  begin(req: IncomingMessage, res: ServerResponse): Exchange
+  /** Live from here on, until its answer is out or its client gone; then observers are told. */
+  follow(exchange: Exchange): void
+}
+
+export function createLives({ requests, hooks, trustedProxies, clock, log }: LivesOptions): RequestLives {
+  /** Of those that the hot path has left to the ordinary one. Without access control there are none. */
+  const begun = hooks.mayReadManifest === undefined ? undefined : new WeakMap<IncomingMessage, Exchange>()
+  return {
+    begin(req, res) {
+      const known = begun?.get(req)
+      if (known !== undefined) return known
+      const origin = { requestId: requestIdOf(req), clientAddress: clientAddressOf(req, trustedProxies), startedAt: clock.now() }
+      const exchange = new Exchange(req, res, origin)
+      begun?.set(req, exchange)
+      return exchange
+    },
+    follow(exchange) {
+      const { res } = exchange
+      requests.add(exchange)
+      res.on('close', () => {
+        requests.remove(exchange)
+        tellEnded(hooks, exchange)
+        if (res.writableFinished) return
+        log.debug(
+          { request: exchange.requestId, path: exchange.path, sent: exchange.bodyBytes },
+          'the client left before its answer was out',
+        )
+        exchange.abort(new Error('the client left'))
+      })
+    },
+  }
+}
+
+export function createCancellation(lives: RequestLives): Middleware<Exchange> {
   const queue = new ConnectionQueue()
   return (ctx, next) => {
     if (ctx.res.socket === null) return queue.turnOf(ctx.req, ctx.res).then(() => begin(ctx, next))
@@ -60,24 +96,9 @@ export function createCancellation(options: CancellationOptions): Middleware<Exc
   }
 
   function begin(ctx: { req: IncomingMessage; res: ServerResponse; state: Exchange }, next: () => Promise<unknown>): Promise<unknown> {
-    const { req, res } = ctx
-    const exchange = new Exchange(req, res, {
-      requestId: requestIdOf(req),
-      clientAddress: clientAddressOf(req, options.trustedProxies),
-      startedAt: options.clock.now(),
-    })
+    const exchange = lives.begin(ctx.req, ctx.res)
     ctx.state = exchange
-    options.requests.add(exchange)
-    res.on('close', () => {
-      options.requests.remove(exchange)
-      tellEnded(options.hooks, exchange)
-      if (res.writableFinished) return
-      options.log.debug(
-        { request: exchange.requestId, path: exchange.path, sent: exchange.bodyBytes },
-        'the client left before its answer was out',
-      )
-      exchange.abort(new Error('the client left'))
-    })
+    lives.follow(exchange)
     return next()
   }
 }
