@@ -20,7 +20,7 @@ import { createErrors } from './middleware/errors.ts'
 import { createHealthGate } from './middleware/health.ts'
 import type { OwnContent } from './own-content.ts'
 import { createNaming, type NameOf, normalPrefix } from './request-names.ts'
-import type { RequestHooks, RequestObserver } from './request-hooks.ts'
+import type { MayAnswer, RequestHooks, RequestObserver } from './request-hooks.ts'
 import { createRoutes, type RoutesOptions } from './routes.ts'
 import { createRepositoryWants } from './wanted.ts'
 
@@ -77,11 +77,7 @@ export function createApp(options: AppOptions): App {
   const nameOf = options.nameOf ?? ((_ns, name) => name)
   const naming = createNaming(nameOf)
   const clock = options.clock ?? systemClock
-  const hooks: RequestHooks = {
-    isOpen: () => options.health?.isFailing !== true,
-    mayReadManifest: authorize && createMayAnswer(authorize, createRepositoryWants(naming)),
-    observers: [...(options.accessLog === undefined ? [] : [options.accessLog.add]), ...(options.observers ?? [])],
-  }
+  const hooks = hooksOf(options, authorize && createMayAnswer(authorize, createRepositoryWants(naming)))
   const lives = createLives({ requests, hooks, trustedProxies, clock, log })
   const commonHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})]
   const { content } = options
@@ -102,6 +98,14 @@ export function createApp(options: AppOptions): App {
   if (content.recallManifest === undefined) return { callback: () => answer }
   const answerHot = createHotManifests({ content, naming, prefix, commonHeaders, hooks, lives })
   return { callback: () => (req, res) => (answerHot(req, res) ? done : answer(req, res)) }
+}
+
+function hooksOf({ health, accessLog, observers = [] }: AppOptions, mayReadManifest: MayAnswer | undefined): RequestHooks {
+  return {
+    isOpen: health === undefined ? () => true : () => !health.isFailing,
+    mayReadManifest,
+    observers: accessLog === undefined ? observers : [accessLog.add, ...observers],
+  }
 }
 
 function createOrdinary({ log, health }: AppOptions, lives: RequestLives, routes: RoutesOptions): Koa<Exchange> {
