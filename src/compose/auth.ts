@@ -11,6 +11,7 @@ import { WatchedFile } from '../auth/watched-file.ts'
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../telemetry/log.ts'
+import { openTokenAuthentication } from './token-auth.ts'
 
 type Auth = NonNullable<Config['auth']>
 
@@ -28,6 +29,7 @@ export async function openAuthentication(
   if (auth === undefined) return undefined
   checkRules(auth)
   if (auth.silly !== undefined) return createSilly(auth.silly)
+  if (auth.token !== undefined) return openTokenAuthentication(auth.token, parts)
   if (auth.htpasswd !== undefined) return openHtpasswd(auth, auth.htpasswd, parts, building)
   return undefined
 }

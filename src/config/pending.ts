@@ -15,7 +15,6 @@ const pending: Readonly<Record<string, string>> = {
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
   'storage.gcs': 'the Google driver is not built yet: the server cannot start with it',
   'storage.minfree': `the limit on free space is ${notYet}: watch the disk`,
-  'auth.token': 'authentication is not built yet: whoever reaches the port can pull and push',
   'http.tls.letsencrypt': `Let's Encrypt is ${notYet}: the port speaks plain HTTP`,
   'http.limits': `limits per client are ${notYet}`,
   'http.accel': `handing files to nginx is ${notYet}: the server sends them itself`,

@@ -11,7 +11,7 @@ import type { TokenServer } from './token-server.ts'
 export interface DockerRegistryOptions {
   /** Makes it a pull-through cache. */
   proxy?: { remoteUrl: string; username?: string; password?: string }
-  auth?: { token: TokenServer } | { htpasswdFile: string }
+  auth?: { token: Pick<TokenServer, 'url' | 'service' | 'issuer' | 'certificateFile'> } | { htpasswdFile: string }
   /** Default: a folder of its own, removed with it. */
   storageFolder?: string
   /** Further keys of `storage`. */
@@ -88,7 +88,7 @@ function settings(options: DockerRegistryOptions, storageFolder: string, debugAd
   }
 }
 
-function authSettings(auth: { token: TokenServer } | { htpasswdFile: string }): object {
+function authSettings(auth: NonNullable<DockerRegistryOptions['auth']>): object {
   if ('htpasswdFile' in auth) return { htpasswd: { realm: 'test', path: auth.htpasswdFile } }
   const { url, service, issuer, certificateFile } = auth.token
   return { token: { realm: url, service, issuer, rootcertbundle: certificateFile } }
