@@ -50,7 +50,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   if (usage !== undefined) building.use(usage).start(store.content)
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const membership = await joinCluster(config, parts)
-  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, membership }
+  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, membership, counting }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = serveOwn(config, { store: store.content, mirror, secret: membership?.secret, log })
   const { readonly, uploadpurging } = config.storage.maintenance

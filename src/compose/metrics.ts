@@ -4,20 +4,24 @@ import { answerText, type DebugRoutes } from '../http/debug.ts'
 import type { LiveRequests } from '../http/middleware/cancellation.ts'
 import type { RequestObserver } from '../http/request-hooks.ts'
 import { RequestMetrics } from '../http/request-metrics.ts'
+import type { Clock } from '../lib/clock.ts'
 import { createFacts, type Facts } from '../telemetry/facts.ts'
-import { Meters } from '../telemetry/meters.ts'
+import { Meters, type Reading } from '../telemetry/meters.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
+import type { RemoteContent } from '../upstream/remote-content.ts'
 
 export interface Counting {
   /** For gauges of any part: `meters.gauge(name, help, labels, read)`, where `read` answers from memory. */
   readonly meters: Meters
   readonly facts: Facts
+  /** Quota and circuits of an upstream from now on; the last one of a name and account counts. */
+  watch(name: string, account: string, remote: RemoteContent): void
   /** Of requests; none while nobody can look. */
   observers(requests: LiveRequests): readonly RequestObserver[]
 }
 
 /** With `http.debug.prometheus.enabled` the path for scrapes is added to the debug address. */
-export function createCounting({ http }: Config, routes: DebugRoutes): Counting {
+export function createCounting({ http }: Config, routes: DebugRoutes, clock: Clock): Counting {
   const meters = new Meters()
   const facts = createFacts(meters)
   const { prometheus } = http.debug
@@ -29,6 +33,45 @@ export function createCounting({ http }: Config, routes: DebugRoutes): Counting 
   return {
     meters,
     facts,
+    watch: watchUpstreams(meters, clock),
     observers: (requests) => (isLookedAt ? [new RequestMetrics(meters, requests, facts.fetchedBytes).add] : []),
   }
+}
+
+interface Watched {
+  readonly labels: readonly [upstream: string, account: string]
+  readonly remote: RemoteContent
+}
+
+function watchUpstreams(meters: Meters, clock: Clock): Counting['watch'] {
+  const upstreams = new Map<string, Watched>()
+  const each = (read: (remote: RemoteContent) => number | undefined) => () =>
+    [...upstreams.values()].flatMap(({ labels, remote }): Reading[] => {
+      const value = read(remote)
+      return value === undefined ? [] : [[labels, value]]
+    })
+  const names = ['upstream', 'account']
+  const left = 'Pulls that this upstream still grants the account in its window; absent when it never spoke of a limit.'
+  meters.gauge(
+    'entrepot_quota_remaining',
+    left,
+    names,
+    each((remote) => remote.rateLimit()?.remaining),
+  )
+  meters.gauge(
+    'entrepot_quota_limit',
+    'Pulls that it grants per window.',
+    names,
+    each((remote) => remote.rateLimit()?.limit),
+  )
+  const paused = 'For how long nothing that can wait is asked, after a 429.'
+  const secondsLeft = (remote: RemoteContent) => Math.max(0, (remote.standing().pausedUntil - clock.now()) / 1000)
+  meters.gauge('entrepot_quota_paused_seconds', paused, names, each(secondsLeft))
+  const open = '1 for each origin whose circuit is open (it is left alone) or half-open (it is being tried).'
+  meters.gauge('entrepot_breaker_open', open, ['upstream', 'origin', 'state'], () =>
+    [...upstreams.values()].flatMap(({ labels: [name], remote }) =>
+      [...remote.openCircuits()].map(([origin, state]): Reading => [[name, origin, state], 1]),
+    ),
+  )
+  return (name, account, remote) => void upstreams.set(`${name} ${account}`, { labels: [name, account], remote })
 }

@@ -18,6 +18,7 @@ import { PullThrough } from '../mirror/pull-through.ts'
 import { RoutedUpstreams } from '../mirror/routed-upstreams.ts'
 import { createRouting, nameOf, type RoutingRules } from '../mirror/routing.ts'
 import { sharedTransfers } from '../mirror/shared-transfers.ts'
+import type { Counting } from './metrics.ts'
 import type { StorageDriver } from '../store/driver.ts'
 import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -37,6 +38,7 @@ export interface MirrorParts {
   readonly userAgent: string
   /** `undefined`: this process is alone. */
   readonly membership?: ClusterMembership | undefined
+  readonly counting: Counting
 }
 
 export interface Mirror {
@@ -108,6 +110,7 @@ async function openPullThrough(
       spoolFolder: driver.spoolFolder ?? join(tmpdir(), 'entrepot-fills'),
       clock,
       log,
+      facts: parts.counting.facts,
     }),
   )
 }
@@ -152,8 +155,9 @@ const noRemote: Remote = { insecure: false }
 function opener(key: string, remote: Remote, proxy: Proxy, parts: MirrorParts): (url: string) => RemoteContent {
   const { username, password, exec, insecure } = remote
   const ca = remote.ca === undefined ? undefined : readCertificates(key, remote.ca)
-  return (url) =>
-    new RemoteContent({
+  return (url) => {
+    const { host } = new URL(url)
+    const opened = new RemoteContent({
       url,
       username,
       password,
@@ -169,7 +173,11 @@ function opener(key: string, remote: Remote, proxy: Proxy, parts: MirrorParts): 
       userAgent: parts.userAgent,
       clock: parts.clock,
       log: parts.log,
+      facts: parts.counting.facts.upstream(host),
     })
+    parts.counting.watch(host, username ?? '', opened)
+    return opened
+  }
 }
 
 function readCertificates(key: string, file: string): string {

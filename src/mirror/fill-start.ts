@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { readBuffers } from '../lib/read-buffers.ts'
 import { type Digest, hashFor } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/names.ts'
+import type { MirrorFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FillTransfers } from './fill-transfers.ts'
 import type { Spool, SpoolFile } from './spool.ts'
@@ -16,6 +17,7 @@ export interface FillParts {
   readonly spool: Spool
   readonly clock: Clock
   readonly log: Log
+  readonly facts: MirrorFacts
 }
 
 export interface FillStart {
@@ -60,7 +62,7 @@ async function beginAnew(
 }
 
 async function resumeLeftover(
-  { transfers, log }: FillParts,
+  { transfers, log, facts }: FillParts,
   repository: RepositoryName,
   digest: Digest,
   file: SpoolFile | undefined,
@@ -74,6 +76,7 @@ async function resumeLeftover(
     if (transfer === undefined) return undefined
     const hash = hashFor(digest)
     for await (const chunk of readBuffers.readChunks(file.handle.fd, 0, position, signal)) hash.update(chunk)
+    facts.fill('resumed')
     log.info({ repository, digest, position }, 'resuming a blob that a former process began')
     return { transfer, file, hash, position }
   } catch (error) {

@@ -57,6 +57,8 @@ export class Fill implements GrowingBlob {
     this.#size = start.transfer.size
     this.visible = start.position
     this.state = start.file === undefined ? 'unkept' : 'filling'
+    parts.facts.fill('started')
+    if (start.file === undefined) parts.facts.fill('unkept')
     this.settled = this.#live(start.transfer)
   }
 
@@ -121,13 +123,16 @@ export class Fill implements GrowingBlob {
   }
 
   direct(signal: AbortSignal): ResumingTransferOptions {
-    const { transfers, clock, log } = this.#parts
+    const { transfers, clock, log, facts } = this.#parts
     const [repository] = this.#repositories
     return {
       open: (range: TransferRange) => transfers.open(range, signal),
       clock,
       signal,
-      onBreak: (error, position) => log.warn({ repository, digest: this.digest, position, error }, 'upstream broke in a blob: resuming'),
+      onBreak: (error, position) => {
+        facts.fill('resumed')
+        log.warn({ repository, digest: this.digest, position, error }, 'upstream broke in a blob: resuming')
+      },
     }
   }
 
@@ -210,6 +215,7 @@ export class Fill implements GrowingBlob {
 
   async #giveUpKeeping(file: SpoolFile): Promise<void> {
     this.state = 'unkept'
+    this.#parts.facts.fill('unkept')
     this.#wake()
     await this.#remove(file)
   }
@@ -221,6 +227,7 @@ export class Fill implements GrowingBlob {
       return this.#fail(new UpstreamFailure('broken', `upstream sent ${actual}, ${this.#position} bytes, for ${this.digest}`), file)
     }
     this.state = 'verified'
+    this.#parts.facts.fill('completed')
     this.#show(this.#size)
     try {
       await this.#adopt(file)
@@ -245,6 +252,7 @@ export class Fill implements GrowingBlob {
 
   async #fail(error: unknown, file: SpoolFile): Promise<void> {
     this.state = 'failed'
+    this.#parts.facts.fill('failed')
     this.failure = error
     this.#wake()
     // The program is stopping: what came so far is for the next process.

@@ -53,6 +53,7 @@ export class Fills implements AsyncDisposable {
         await fill?.settled
         this.#forget(digest, running)
       } else if (isOurs || (await this.#admit(fill, repository, signal))) {
+        this.#parts.facts.fill('joined')
         return fill.handle('filling')
       } else {
         return undefined

@@ -2,6 +2,7 @@
 // each failure of an upstream that fails now and then.
 import type { UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type MirrorFacts, noMirrorFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** An upstream that fails again so soon after it was back says nothing until so long after. */
@@ -19,9 +20,11 @@ interface Health {
 export class Outages {
   readonly #clock: Clock
   readonly #log: Log
+  readonly #facts: MirrorFacts
   readonly #upstreams = new Map<string, Health>()
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, facts: MirrorFacts = noMirrorFacts) {
+    this.#facts = facts
     this.#clock = clock
     this.#log = log
   }
@@ -31,6 +34,7 @@ export class Outages {
     const now = this.#clock.now()
     const health = this.#upstreams.get(upstream) ?? { began: undefined, stale: 0, wasTold: false, toldAt: Number.NEGATIVE_INFINITY }
     this.#upstreams.set(upstream, health)
+    if (health.began === undefined) this.#facts.outage(upstream, true)
     health.began ??= now
     if (health.wasTold || now - health.toldAt < quietMs) return
     health.wasTold = true
@@ -54,6 +58,7 @@ export class Outages {
       this.#log.info({ upstream, seconds, staleAnswers: health.stale }, 'upstream is back')
       health.toldAt = now
     }
+    this.#facts.outage(upstream, false)
     health.began = undefined
     health.stale = 0
     health.wasTold = false

@@ -18,6 +18,7 @@ import { SingleFlight } from '../lib/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Page, PageOf } from '../oci/pagination.ts'
+import { type MirrorFacts, noMirrorFacts } from '../telemetry/facts.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
 import { directTransfers, type OpenFillTransfers } from './fill-transfers.ts'
 import { Fills } from './fills.ts'
@@ -39,6 +40,8 @@ export interface PullThroughOptions {
   readonly spoolFolder: string
   readonly clock: Clock
   readonly log: Log
+  /** Who is told what happens; nobody when not given. */
+  readonly facts?: MirrorFacts | undefined
 }
 
 export class PullThrough implements ContentSource, AsyncDisposable {
@@ -53,15 +56,15 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   readonly #referrers: MirroredReferrers
 
   private constructor(options: PullThroughOptions, spool: Spool) {
-    const { local, upstream: source, clock, log, policy } = options
+    const { local, upstream: source, clock, log, policy, facts = noMirrorFacts } = options
     const shared = { local, source, log, stop: this.#stop.signal }
     setMaxListeners(0, this.#stop.signal)
     this.#options = options
     this.#spool = spool
     const transfersOf = options.transfersOf ?? directTransfers(source)
-    this.#fills = new Fills({ source, transfersOf, local, spool, clock, log })
+    this.#fills = new Fills({ source, transfersOf, local, spool, clock, log, facts })
     this.#manifests = new MirroredManifests(shared)
-    this.#tags = new Tags({ ...shared, manifests: this.#manifests, policy, clock })
+    this.#tags = new Tags({ ...shared, manifests: this.#manifests, policy, clock, facts })
     this.#referrers = new MirroredReferrers(shared)
   }
 

@@ -1,9 +1,11 @@
 // Asking upstream what a tag points at: by HEAD, which costs no quota, one question at a time per tag however many wait for it.
 // What is learnt goes into the memory and the store, also when nobody waits any more.
+import { type MirrorFacts, noMirrorFacts, type QuestionCause, type QuestionOutcome } from '../telemetry/facts.ts'
 import pLimit from 'p-limit'
 import { type Manifest, type ManifestDescription, UpstreamFailure } from '../content.ts'
 import { waitFor } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 import { mayWorkInBackground } from './freshness.ts'
@@ -27,9 +29,11 @@ export interface TagQuestionsParts extends MirroredManifestsParts {
   readonly revalidateTimeoutMs: number
   readonly quotaReserve: number
   readonly clock: Clock
+  readonly facts?: MirrorFacts | undefined
 }
 
 interface Question {
+  readonly cause: QuestionCause
   readonly askedAt: number
   /** Asked earlier, and still without an answer. */
   readonly before: Question | undefined
@@ -61,7 +65,7 @@ export class TagQuestions {
    * the answer is not there so long after the question was asked.
    */
   ask(repository: RepositoryName, tag: Tag, hasStandIn: boolean, signal: AbortSignal): Promise<Descriptor | undefined> {
-    const question = this.#question(repository, tag, hasStandIn)
+    const question = this.#question(repository, tag, hasStandIn ? 'expired' : 'cold')
     question.isAwaited = true
     // Counted from when it was asked: whoever joins a question that hangs need not wait as long again.
     const { clock, revalidateTimeoutMs } = this.#parts
@@ -83,7 +87,7 @@ export class TagQuestions {
     const before = memory.recall(repository, tag)
     // Whether it may is looked at when its turn has come: much may have been learnt of upstream while it waited.
     const asked = await this.#backgroundQuestions(async () => {
-      const question = this.#mayWork(repository) ? this.#question(repository, tag, false) : undefined
+      const question = this.#mayWork(repository) ? this.#question(repository, tag, 'background') : undefined
       return { at: question?.askedAt ?? 0, found: await question?.answer }
     })
     const { found } = asked
@@ -108,14 +112,14 @@ export class TagQuestions {
     return mayWorkInBackground({ isPaused: pausedUntil > clock.now(), pullsLeft }, { quotaReserve })
   }
 
-  #question(repository: RepositoryName, tag: Tag, mayAskAnew: boolean): Question {
+  #question(repository: RepositoryName, tag: Tag, cause: QuestionCause): Question {
     const key = keyOf(repository, tag)
     const running = this.#running.get(key)
     const { clock, log } = this.#parts
     const now = clock.now()
     // One that hangs must not hide for long that upstream is back; asked anew not at each pull, for that would make each one wait.
-    if (running !== undefined && !(mayAskAnew && now >= running.askedAt + this.#patienceMs)) return running
-    const question: Question = { askedAt: now, before: running, isAwaited: false, isOutdated: false, answer: unanswered }
+    if (running !== undefined && !(cause === 'expired' && now >= running.askedAt + this.#patienceMs)) return running
+    const question: Question = { cause, askedAt: now, before: running, isAwaited: false, isOutdated: false, answer: unanswered }
     question.answer = this.#askUpstream(repository, tag, question).finally(() => {
       if (this.#running.get(key) === question) this.#running.delete(key)
     })
@@ -126,10 +130,10 @@ export class TagQuestions {
   }
 
   async #askUpstream(repository: RepositoryName, tag: Tag, question: Question): Promise<Descriptor | undefined> {
-    const { source, memory, outages, stop } = this.#parts
+    const { source, memory, outages } = this.#parts
     const { name } = source.standing(repository)
     try {
-      const found = await source.describeManifest(repository, tag, stop)
+      const found = await this.#describe(repository, tag, question)
       outages.worked(name)
       for (let older = question.before; older !== undefined; older = older.before) older.isOutdated = true
       if (question.isOutdated) return found?.descriptor
@@ -138,6 +142,19 @@ export class TagQuestions {
       return found?.descriptor
     } catch (error) {
       if (error instanceof UpstreamFailure && error.kind !== 'denied') outages.failed(name, error)
+      throw error
+    }
+  }
+
+  async #describe(repository: RepositoryName, tag: Tag, { cause }: Question): Promise<ManifestDescription | undefined> {
+    const { source, memory, facts = noMirrorFacts, stop } = this.#parts
+    const before = memory.recall(repository, tag)?.descriptor.digest
+    try {
+      const found = await source.describeManifest(repository, tag, stop)
+      facts.asked(cause, outcomeOf(before, found?.descriptor.digest))
+      return found
+    } catch (error) {
+      facts.asked(cause, 'failed')
       throw error
     }
   }
@@ -159,4 +176,9 @@ export class TagQuestions {
     memory.remember(repository, tag, { descriptor, confirmedAt: askedAt })
     await manifests.point(repository, tag, descriptor.digest, stop)
   }
+}
+
+function outcomeOf(before: Digest | undefined, now: Digest | undefined): QuestionOutcome {
+  if (now === undefined) return 'absent'
+  return before === undefined ? 'new' : before === now ? 'unchanged' : 'moved'
 }

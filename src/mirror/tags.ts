@@ -8,6 +8,7 @@ import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
 import { Outages } from './outages.ts'
 import { type TagFact, TagMemory } from './tag-memory.ts'
 import { TagPolicies, type TagRule } from './tag-policies.ts'
+import type { MirrorFacts } from '../telemetry/facts.ts'
 import { TagQuestions } from './tag-questions.ts'
 import type { Clock } from '../lib/clock.ts'
 
@@ -22,6 +23,7 @@ export interface TagParts extends MirroredManifestsParts {
   readonly manifests: MirroredManifests
   readonly policy: TagPolicy
   readonly clock: Clock
+  readonly facts: MirrorFacts
 }
 
 /** What is known of a tag without asking: its manifest is here, or was confirmed a moment ago. */
@@ -38,10 +40,10 @@ export class Tags {
   readonly #questions: TagQuestions
 
   constructor(parts: TagParts) {
-    const { policy, clock, log } = parts
+    const { policy, clock, log, facts } = parts
     this.#parts = parts
     this.#policies = new TagPolicies(policy, policy.rules)
-    this.#outages = new Outages(clock, log)
+    this.#outages = new Outages(clock, log, facts)
     this.#questions = new TagQuestions({ ...parts, ...policy, memory: this.#memory, outages: this.#outages })
   }
 
@@ -116,7 +118,8 @@ export class Tags {
   }
 
   async #stale(repository: RepositoryName, tag: Tag, known: Known, cause: string): Promise<ManifestDescription> {
-    const { local, source, clock } = this.#parts
+    const { local, source, clock, facts } = this.#parts
+    facts.stoodIn(cause)
     this.#outages.stoodIn(source.standing(repository).name)
     // What this process did not see confirmed was confirmed at the latest when the store last wrote it.
     const confirmedAt = known.confirmedAt ?? (await local.tagChangedAt(repository, tag).catch(() => undefined))

@@ -1,5 +1,5 @@
 // What the folders that do the work tell of it: one place for the names under which it is counted. Counting costs an addition.
-import { type Count, type Meters, secondsBounds } from './meters.ts'
+import { type Count, Counter, type Meters, type Reading, secondsBounds } from './meters.ts'
 
 /** Why upstream was asked what a tag points at. `cold`: nothing is here; `expired`: somebody waits; `background`: nobody does. */
 export type QuestionCause = 'cold' | 'expired' | 'background'
@@ -13,8 +13,8 @@ export interface MirrorFacts {
   /** An old answer stood in for a tag. */
   stoodIn(cause: string): void
   fill(event: FillEvent): void
-  /** Questions to this upstream begin to fail. */
-  outage(upstream: string): void
+  /** Questions to this upstream begin to fail, or work again. */
+  outage(upstream: string, isDown: boolean): void
 }
 
 /** Told by the client of one registry elsewhere. */
@@ -33,6 +33,9 @@ export interface StoreFacts {
   descriptor(wasKnown: boolean): void
 }
 
+/** For parts that are used without counting. */
+export const noMirrorFacts: MirrorFacts = { asked() {}, stoodIn() {}, fill() {}, outage() {} }
+
 export interface Facts extends MirrorFacts, StoreFacts {
   /** Of all upstreams. */
   fetchedBytes(kind: 'manifest' | 'blob'): number
@@ -46,7 +49,12 @@ export function createFacts(meters: Meters): Facts {
   const stale = meters.counter('entrepot_stale_total', 'Old answers that stood in for a tag, by what upstream did.', 'cause')
   const fills = meters.counter('entrepot_fills_total', 'Blobs on their way in, by what happened to them.', 'event')
   const outages = meters.counter('entrepot_outages_total', 'How often an upstream began to fail.', 'upstream')
+  const down = new Counter({ name: '', help: '', labelNames: [] })
+  meters.gauge('entrepot_upstream_down', '1 while questions to this upstream fail.', ['upstream'], () => valuesOf(down))
   for (const event of ['started', 'joined', 'resumed', 'completed', 'failed', 'unkept']) fills.of(event)
+  const fillsInFlight = () =>
+    ['completed', 'failed', 'unkept'].reduce((left, event) => left - fills.of(event).value, fills.of('started').value)
+  meters.gauge('entrepot_fills_in_flight', 'Blobs on their way in right now.', [], () => [[[], fillsInFlight()]])
   const acted = meters.histogram('registry_storage_action_seconds', 'Actions of the storage driver.', secondsBounds, 'driver', 'action')
   const lookups = meters.counter('registry_storage_cache_requests_total', 'Questions to the descriptor cache.').of()
   const hits = meters.counter('registry_storage_cache_hits_total', 'Of these, answered from it.').of()
@@ -56,7 +64,10 @@ export function createFacts(meters: Meters): Facts {
     asked: (cause, outcome) => asked.add(1, cause, outcome),
     stoodIn: (cause) => stale.add(1, cause),
     fill: (event) => fills.add(1, event),
-    outage: (upstream) => outages.add(1, upstream),
+    outage(upstream, isDown) {
+      if (isDown) outages.add(1, upstream)
+      down.of(upstream).value = isDown ? 1 : 0
+    },
     acted: (driver, action, seconds) => acted.observe(seconds, driver, action),
     descriptor(wasKnown) {
       lookups.value += 1
@@ -64,6 +75,10 @@ export function createFacts(meters: Meters): Facts {
     },
     redis: (operation, seconds) => redis.observe(seconds, operation),
   }
+}
+
+function* valuesOf(counter: Counter): Generator<Reading> {
+  for (const [labels, { value }] of counter.series()) yield [labels, value]
 }
 
 const requestLabels = ['upstream', 'host', 'method', 'code']

@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { type ContentRange, parseContentRange } from '../oci/range.ts'
+import type { Count } from '../telemetry/meters.ts'
 import type { Answer } from './answers.ts'
 import { codeOf, failureOfError } from './failures.ts'
 import { isRedirect } from './redirects.ts'
@@ -66,8 +67,8 @@ export async function openBlob(
     answer.discard()
     return undefined
   }
-  if (answer.status === 200) return wholeTransfer(answer, signal)
-  if (answer.status === 206 && range !== undefined) return partialTransfer(answer, range, signal)
+  if (answer.status === 200) return wholeTransfer(answer, session.facts?.blobBytes, signal)
+  if (answer.status === 206 && range !== undefined) return partialTransfer(answer, range, session.facts?.blobBytes, signal)
   answer.discard()
   throw answer.status === 416 ? answer.broken('the range is beyond the blob') : answer.failure(session.clock.now())
 }
@@ -83,13 +84,13 @@ async function askForBytes(
   return session.ask({ method: 'GET', repository, path: `blobs/${digest}`, headers }, signal)
 }
 
-function wholeTransfer(answer: Answer, signal: AbortSignal): BlobTransfer {
+function wholeTransfer(answer: Answer, received: Count | undefined, signal: AbortSignal): BlobTransfer {
   // The length of encoded bytes says nothing of the blob.
   const size = answer.encoding === undefined ? answer.length : undefined
-  return transferOf(size, 0, new TransferBody(answer, size, signal))
+  return transferOf(size, 0, new TransferBody(answer, size, received, signal))
 }
 
-function partialTransfer(answer: Answer, asked: TransferRange, signal: AbortSignal): BlobTransfer {
+function partialTransfer(answer: Answer, asked: TransferRange, received: Count | undefined, signal: AbortSignal): BlobTransfer {
   const got = parseContentRange(answer.header('content-range'))
   if (got === undefined || answer.encoding !== undefined || !isWhatWasAsked(got, asked, answer.length)) {
     answer.discard()
@@ -97,7 +98,7 @@ function partialTransfer(answer: Answer, asked: TransferRange, signal: AbortSign
       `it answered another range (${String(answer.header('content-range')).slice(0, 100)}) than ${asked.start}-${asked.end ?? ''}`,
     )
   }
-  return transferOf(got.size, got.start, new TransferBody(answer, got.end - got.start + 1, signal))
+  return transferOf(got.size, got.start, new TransferBody(answer, got.end - got.start + 1, received, signal))
 }
 
 function transferOf(size: number | undefined, start: number, body: TransferBody): BlobTransfer {
@@ -119,12 +120,14 @@ function isWhatWasAsked(got: ContentRange, asked: TransferRange, length: number 
 class TransferBody implements AsyncIterableIterator<Uint8Array> {
   readonly #answer: Answer
   readonly #expected: number | undefined
+  readonly #counted: Count | undefined
   readonly #signal: AbortSignal
   readonly #stream: Readable
   readonly #chunks: AsyncIterator<Uint8Array>
   #received = 0
 
-  constructor(answer: Answer, expected: number | undefined, signal: AbortSignal) {
+  constructor(answer: Answer, expected: number | undefined, counted: Count | undefined, signal: AbortSignal) {
+    this.#counted = counted
     this.#answer = answer
     this.#expected = expected
     this.#signal = signal
@@ -142,6 +145,7 @@ class TransferBody implements AsyncIterableIterator<Uint8Array> {
       const step = await this.#chunks.next()
       if (step.done === true) return this.#ended()
       this.#received += step.value.length
+      if (this.#counted !== undefined) this.#counted.value += step.value.length
       if (this.#received <= (this.#expected ?? Number.POSITIVE_INFINITY)) return { done: false, value: step.value }
     } catch (error) {
       throw this.#failed(error)

@@ -67,6 +67,11 @@ export class Breakers {
     return circuit.openUntil > this.#clock.now() ? 'open' : 'half-open'
   }
 
+  /** Origins that failed so often that they are left alone, or are being tried again. */
+  *notClosed(): Generator<readonly [origin: string, state: BreakerState]> {
+    for (const [origin, { openUntil }] of this.#circuits) if (openUntil !== undefined) yield [origin, this.stateOf(origin)]
+  }
+
   #verdict(origin: string, isProbe: boolean): Verdict {
     let isOver = false
     const once = (act: () => void) => () => {

@@ -52,6 +52,8 @@ export class Manifests {
       throw answer.failure(this.#session.clock.now())
     }
     const bytes = await answer.read(maxManifestBytes)
+    const { facts } = this.#session
+    if (facts !== undefined) facts.manifestBytes.value += bytes.length
     const digest = verifiedDigest(bytes, reference, answer)
     return { descriptor: { mediaType: mediaTypeOf(bytes, answer), digest, size: bytes.length }, bytes, provenance }
   }

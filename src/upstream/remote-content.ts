@@ -14,9 +14,10 @@ import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
 import type { Page, PageOf } from '../oci/pagination.ts'
+import type { UpstreamFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Authorization } from './authorization.ts'
-import { Breakers } from './breaker.ts'
+import { type BreakerState, Breakers } from './breaker.ts'
 import { describeBlob, openBlob } from './blobs.ts'
 import { type CredentialSource, fixedCredentials, type HelperOptions, helperCredentials } from './credentials.ts'
 import { listReferrers, listTags } from './lists.ts'
@@ -51,6 +52,8 @@ export interface RemoteContentOptions {
   readonly sign?: Sign | undefined
   readonly clock: Clock
   readonly log: Log
+  /** Who is told of its exchanges; nobody when not given. */
+  readonly facts?: UpstreamFacts | undefined
 }
 
 export class RemoteContent implements TransferSource {
@@ -60,14 +63,16 @@ export class RemoteContent implements TransferSource {
   readonly #name: string
   readonly #manifests: Manifests
   readonly #quota: QuotaState
+  readonly #breakers: Breakers
 
   /** Connects to nothing; the registry need not be there yet. Throws TypeError for a `url` that is none. */
   constructor(options: RemoteContentOptions) {
-    const { clock, log, trustedRealms, libraryPrefix, refusalMs = 60_000 } = options
+    const { clock, log, trustedRealms, libraryPrefix, refusalMs = 60_000, facts } = options
     const registry = new URL(options.url)
     const credentials = credentialsOf(options)
     this.#name = registry.host
     this.#quota = new QuotaState(clock)
+    this.#breakers = new Breakers(clock, log)
     const transport = new Transport({
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
       headersTimeoutMs: options.headersTimeoutMs ?? 15_000,
@@ -75,14 +80,15 @@ export class RemoteContent implements TransferSource {
       userAgent: options.userAgent,
       ca: options.ca,
       insecure: options.insecure,
-      breakers: new Breakers(clock, log),
+      breakers: this.#breakers,
       clock,
+      facts,
     })
     const tokens = new Tokens({ registry, transport, credentials, trustedRealms, refusalMs, clock, log })
     const authorization = new Authorization({ registry, tokens, credentials, refusalMs, clock, log })
     this.#transport = transport
     this.#tokens = tokens
-    this.#session = new Session({ registry, libraryPrefix, transport, authorization, quota: this.#quota, clock, sign: options.sign })
+    this.#session = new Session({ registry, libraryPrefix, transport, authorization, quota: this.#quota, clock, facts, sign: options.sign })
     this.#manifests = new Manifests(this.#session)
   }
 
@@ -134,6 +140,11 @@ export class RemoteContent implements TransferSource {
   /** The pull limit as upstream told it last; `undefined`: it never spoke of one. */
   rateLimit(): RateLimit | undefined {
     return this.#quota.rateLimit
+  }
+
+  /** Origins whose circuit is not closed. */
+  openCircuits(): Iterable<readonly [origin: string, state: BreakerState]> {
+    return this.#breakers.notClosed()
   }
 
   /** Ends all transfers and connections. */

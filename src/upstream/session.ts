@@ -4,6 +4,7 @@ import { UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { parseChallenges } from '../oci/challenge.ts'
 import { type RepositoryName, withLibrary } from '../oci/names.ts'
+import type { UpstreamFacts } from '../telemetry/facts.ts'
 import type { Answer } from './answers.ts'
 import type { Authorization, Grant } from './authorization.ts'
 import { isConnectTrouble } from './failures.ts'
@@ -34,6 +35,7 @@ export interface SessionOptions {
   readonly clock: Clock
   /** Headers that each request to the registry itself gets besides. */
   readonly sign?: Sign | undefined
+  readonly facts?: UpstreamFacts | undefined
 }
 
 export type Sign = (method: string, url: URL) => Readonly<Record<string, string>>
@@ -49,6 +51,10 @@ export class Session {
 
   get clock(): Clock {
     return this.#options.clock
+  }
+
+  get facts(): UpstreamFacts | undefined {
+    return this.#options.facts
   }
 
   /** Resolves with any status. Throws UpstreamFailure, or the signal's reason. */

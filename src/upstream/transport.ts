@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool, request } from 'undici
 import { UpstreamFailure } from '../content.ts'
 import { linkedController, waitFor } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { UpstreamFacts } from '../telemetry/facts.ts'
 import { Answer } from './answers.ts'
 import type { Breakers } from './breaker.ts'
 import { failureOfError, isStaleSocket, printableUrl } from './failures.ts'
@@ -25,6 +26,7 @@ export interface TransportOptions {
   readonly insecure?: boolean | undefined
   readonly breakers: Breakers
   readonly clock: Clock
+  readonly facts?: UpstreamFacts | undefined
 }
 
 export interface Ask {
@@ -50,14 +52,19 @@ export class Transport {
    */
   async ask(ask: Ask, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted()
-    const verdict = this.#options.breakers.admit(ask.url.origin)
+    const { breakers, facts } = this.#options
+    const verdict = breakers.admit(ask.url.origin)
+    const began = performance.now()
+    const tell = (outcome: number | string) => facts?.exchanged(ask.url.host, ask.method, outcome, (performance.now() - began) / 1000)
     try {
       const answer = await this.#askTwice(ask, signal)
+      tell(answer.status)
       // 501 is about what was asked, not about the server.
       if (answer.status >= 500 && answer.status !== 501) verdict.failed()
       else verdict.worked()
       return answer
     } catch (error) {
+      tell(signal.aborted ? 'aborted' : error instanceof UpstreamFailure ? error.kind : 'failed')
       if (signal.aborted) verdict.unknown()
       else verdict.failed()
       throw error
