@@ -9,7 +9,7 @@ import { type Exchange, targetOf } from './exchange.ts'
 import { answerManifest } from './handlers/manifests.ts'
 import type { RequestLives } from './middleware/cancellation.ts'
 import { hasBody } from './request-body.ts'
-import { mayReadManifest, type RequestHooks, tellEnded } from './request-hooks.ts'
+import { isAllowedNow, type RequestHooks, tellEnded } from './request-hooks.ts'
 import { type Naming, pathInside, referenceIn } from './request-names.ts'
 
 /** Of every manifest, whatever its repository is called. */
@@ -48,14 +48,23 @@ export function createHotManifests(options: HotManifestsOptions): AnswerHot {
     if (!isPlain(req, res) || !hooks.isOpen()) return false
     const remembered = known.get(url)
     const asked = remembered ?? askedBy(url, options)
-    const manifest = asked && content.recallManifest?.(asked.repository, asked.reference)
-    if (asked === undefined || manifest === undefined) return false
+    // First of all, as recalling counts as a use.
+    if (asked === undefined || !mayHave(req, res, asked)) return false
+    const manifest = content.recallManifest?.(asked.repository, asked.reference)
+    if (manifest === undefined) return false
     if (remembered === undefined && url.length <= longestTarget) known.set(url, asked)
+    answer(begin(req, res), asked, manifest)
+    return true
+  }
+
+  function mayHave(req: IncomingMessage, res: ServerResponse, { captures }: Asked): boolean {
+    return hooks.mayReadManifest === undefined || isAllowedNow(hooks.mayReadManifest, begin(req, res), captures)
+  }
+
+  function begin(req: IncomingMessage, res: ServerResponse): Exchange {
     const exchange = lives.begin(req, res)
     exchange.commonHeaders = commonHeaders
-    if (!mayReadManifest(hooks, exchange, asked.captures)) return false
-    answer(exchange, asked, manifest)
-    return true
+    return exchange
   }
 
   function answer(exchange: Exchange, { repository, reference }: Asked, manifest: Manifest): void {

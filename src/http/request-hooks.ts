@@ -24,11 +24,10 @@ export function tellEnded({ observers }: RequestHooks, exchange: Exchange): void
 }
 
 /**
- * Whether a manifest may be given to the client at once. The decision stays with the exchange, so that the ordinary path, to which
- * every other request is left, has it, or waits for it, and does not ask again.
+ * Whether the client may, and that is known at once. The decision stays with the exchange, so that the ordinary path, to which every
+ * other request is left, has it, or waits for it, and does not ask again.
  */
-export function mayReadManifest({ mayReadManifest: may }: RequestHooks, exchange: Exchange, captures: readonly string[]): boolean {
-  if (may === undefined) return true
+export function isAllowedNow(may: MayAnswer, exchange: Exchange, captures: readonly string[]): boolean {
   try {
     exchange.isAllowed = may(exchange, captures)
   } catch (error) {

@@ -31,6 +31,12 @@ export class NotedContent implements ContentSource {
     return found
   }
 
+  recallManifest(repository: RepositoryName, reference: Reference): Manifest | undefined {
+    const found = this.#content.recallManifest?.(repository, reference)
+    if (found !== undefined) this.#notes.noteManifest(repository, reference, found.descriptor.digest)
+    return found
+  }
+
   async describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
     const found = await this.#content.describeBlob(repository, digest, signal)
     if (found !== undefined) this.#notes.noteBlob(repository, digest)

@@ -24,11 +24,13 @@ async function both(authorize: Authenticator['authorize']) {
   }
   const content = contentOf({ findManifest: async () => manifest, describeManifest: async () => manifest })
   const ordinary = await serve({ authenticator, content })
-  const hot = await serve({ authenticator, content: { ...content, recallManifest: () => manifest } })
+  const recalled: string[] = []
+  const hot = await serve({ authenticator, content: { ...content, recallManifest: (name) => (recalled.push(name), manifest) } })
   return {
     ordinary,
     hot,
     asked,
+    recalled,
     async [Symbol.asyncDispose]() {
       await ordinary[Symbol.asyncDispose]()
       await hot[Symbol.asyncDispose]()
@@ -56,6 +58,8 @@ describe('access to manifests that are in memory', () => {
           assert.equal(servers.asked.length, 2)
           assert.equal(servers.asked[0], servers.asked[1])
         }
+        // What is recalled counts as used.
+        assert.equal(servers.recalled.length > 0, name === 'allowed' && how === 'at once')
       })
     }
   }
