@@ -6,7 +6,7 @@ import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
 import { openStore } from './compose/store.ts'
-import { openTls, speaksHttp2 } from './compose/tls.ts'
+import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
 import { joinCluster } from './compose/replicas.ts'
 import type { Link } from './cluster/worker-link.ts'
 import { openUsage } from './compose/usage.ts'
@@ -76,6 +76,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     headers: config.http.headers,
     nameOf,
     trustedProxies: config.http.trustedproxies,
+    accelRoot: accelRootOf(config),
     clock: parts.clock,
     health,
   })

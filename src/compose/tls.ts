@@ -1,4 +1,5 @@
 // `http.tls` of the configuration → what the server speaks TLS with. Part of compose.
+import { resolve } from 'node:path'
 import type { Config } from '../config/load.ts'
 import type { TlsSide } from '../http/entrance.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -28,3 +29,10 @@ export function speaksHttp2({ tls, http2, h2c }: Config['http']): boolean {
 }
 
 export { makeCertificate } from '../tls/own-authority.ts'
+
+/** `undefined`: files are sent from here. Throws an Error that names the configuration key where there are none. */
+export function accelRootOf({ http, storage }: Config): string | undefined {
+  if (http.accel === 'none') return undefined
+  if (storage.filesystem === undefined) throw new Error('http.accel: nginx can only send what lies in files: storage.filesystem')
+  return resolve(storage.filesystem.rootdirectory)
+}

@@ -17,7 +17,6 @@ const pending: Readonly<Record<string, string>> = {
   'storage.minfree': `the limit on free space is ${notYet}: watch the disk`,
   'http.tls.letsencrypt': `Let's Encrypt is ${notYet}: the port speaks plain HTTP`,
   'http.limits': `limits per client are ${notYet}`,
-  'http.accel': `handing files to nginx is ${notYet}: the server sends them itself`,
   'http.dashboard': `the dashboard is ${notYet}`,
   notifications: `notifications are ${notYet}`,
   redis: `sharing through Redis is ${notYet}`,

@@ -57,6 +57,8 @@ export interface AppOptions {
   readonly trustedProxies?: readonly string[] | undefined
   /** Whether files may be sent by sendfile(2); true when not given. */
   readonly sendfile?: boolean | undefined
+  /** http.accel: the folder that a proxy sends files from; `undefined`: files are sent from here. */
+  readonly accelRoot?: string | undefined
   readonly clock?: Clock | undefined
   /** Refuses all requests while it fails; always well when not given. */
   readonly health?: Health | undefined
@@ -93,6 +95,7 @@ export function createApp(options: AppOptions): App {
     prefix,
     commonHeaders,
     sendfile: options.sendfile ?? true,
+    accel: options.accelRoot === undefined ? undefined : { root: options.accelRoot, trustedProxies },
   }
   const answer = createOrdinary(options, lives, routes).callback()
   if (content.recallManifest === undefined) return { callback: () => answer }

@@ -2,6 +2,7 @@
 // Ways to send differ in speed only: sendfile(2) for a whole file on a plain connection, else the handle's own chunks.
 import type { BlobHandle } from '../content.ts'
 import type { ByteRange } from '../oci/range.ts'
+import type { Accel } from './accel.ts'
 import type { Exchange } from './exchange.ts'
 import { sendFile } from './sendfile.ts'
 import { written } from './written.ts'
@@ -9,6 +10,8 @@ import { written } from './written.ts'
 export interface SendBlobOptions {
   /** Whether sendfile(2) may be used where the platform has it. */
   readonly sendfile: boolean
+  /** `undefined`: everything is sent from here. */
+  readonly accel?: Accel | undefined
 }
 
 export interface BlobAnswer {

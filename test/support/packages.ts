@@ -10,6 +10,7 @@ const execFileAsync = promisify(execFile)
 
 /** Every package that some suite needs, with a program that it brings. */
 const PROGRAM_OF_PACKAGE = {
+  apache2: 'apache2',
   'apache2-utils': 'htpasswd',
   'busybox-static': 'busybox',
   'ceph-common': 'ceph',

@@ -1,10 +1,11 @@
 // GET and HEAD of blobs, whole or one range (RFC 9110, section 14).
-import type { BlobDescription, ContentSource } from '../../content.ts'
+import type { BlobDescription, BlobHandle, ContentSource } from '../../content.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import type { RepositoryName } from '../../oci/names.ts'
 import { formatContentRange, parseRange } from '../../oci/range.ts'
+import { accelTarget } from '../accel.ts'
 import { etagOf, isNotModified, isRangeValid } from '../conditional.ts'
 import { answerError } from '../error-response.ts'
 import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
@@ -26,7 +27,7 @@ export function createBlobHandlers(
       const plan = planOf(exchange, handle)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, handle)
       else if (plan.status === 304) answer(exchange, 304, plan.headers, undefined)
-      else await sendBlob(exchange, handle, plan, options)
+      else if (!isLeftToProxy(exchange, handle, plan, options)) await sendBlob(exchange, handle, plan, options)
     },
     async HEAD(exchange, [rawName, rawDigest]) {
       const { asked, repository } = naming(exchange, rawName)
@@ -39,6 +40,16 @@ export function createBlobHandlers(
       else answer(exchange, plan.status, plan.headers, undefined)
     },
   }
+}
+
+/** Answers with the file's address in place of its bytes, where a proxy sends it. */
+function isLeftToProxy(exchange: Exchange, handle: BlobHandle, plan: BlobAnswer, { accel }: SendBlobOptions): boolean {
+  const target = accel === undefined ? undefined : accelTarget(exchange, handle, accel)
+  if (target === undefined) return false
+  // The proxy sees the same Range, and puts status, length and range into the answer itself.
+  const headers = plan.headers.filter((_, at, all) => !/^content-(?:length|range)$/i.test(all[at - (at % 2)] ?? ''))
+  answer(exchange, 200, [...headers, 'Content-Length', '0', 'X-Accel-Redirect', target], undefined)
+  return true
 }
 
 function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription): BlobAnswer | 'unsatisfiable' {
