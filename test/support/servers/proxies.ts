@@ -45,10 +45,8 @@ export async function startNginx({ example, substitutions }: ProxyOptions): Prom
   return { port, host: `127.0.0.1:${port}`, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
-const apacheModules = [
-  ...['mpm_event', 'socache_shmcb', 'ssl', 'proxy', 'proxy_http', 'headers'],
-  ...['authn_core', 'authn_file', 'authz_core', 'authz_user', 'authz_groupfile', 'auth_basic'],
-]
+const apacheModules =
+  'mpm_event socache_shmcb ssl proxy proxy_http headers authn_core authn_file authz_core authz_user authz_groupfile auth_basic'
 
 export async function startApache({ example, substitutions }: ProxyOptions): Promise<Proxy> {
   const [folder, port] = [await serverFolder('apache'), await freePort()]
@@ -63,7 +61,7 @@ export async function startApache({ example, substitutions }: ProxyOptions): Pro
     'LogLevel info',
     'ErrorLog "|$cat >&2"',
     ...(process.getuid?.() === 0 ? ['User www-data', 'Group www-data'] : []),
-    ...apacheModules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+    ...apacheModules.split(' ').map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
     text,
   ]
   const file = join(folder, 'apache.conf')
