@@ -32,8 +32,10 @@ export interface Credentials {
   readonly authorization: string | undefined
   /** The address of the client as the nearest trusted proxy saw it, for damping: nobody can write it himself. */
   readonly address: string
-  /** `https://registry.example.com`, without a slash at its end, for challenges that name the server's own token endpoint. */
+  /** `https://registry.example.com`, without a slash at its end. */
   readonly origin: string
+  /** The same with the prefix behind it: below it are this server's own paths. */
+  readonly base: string
   /** What a trusted proxy says of the client's connection. */
   readonly forwardedScheme: 'http' | 'https' | undefined
 }
@@ -47,7 +49,21 @@ export type Decision =
   /** 429: too many wrong passwords, or more than can be looked at. */
   | { readonly kind: 'damped'; readonly retryAfterSeconds: number }
 
+/** What somebody gets who asks for a token. */
+export type Issued =
+  | { readonly kind: 'issued'; readonly token: string; readonly expiresInSeconds: number; readonly issuedAt: number }
+  | Extract<Decision, { kind: 'challenge' | 'damped' }>
+
+/** Where this server gives tokens itself. */
+export interface TokenEndpoint {
+  /** Below `Credentials.base`. */
+  readonly path: string
+  issue(credentials: Credentials): Issued | Promise<Issued>
+}
+
 export interface Authenticator {
+  readonly tokenEndpoint?: TokenEndpoint | undefined
+
   /** Synchronous where nothing has to be waited for: hot answers do not yield. Throws only for trouble of its own (500, 503). */
   authorize(credentials: Credentials, wanted: readonly Wanted[]): Decision | Promise<Decision>
 }
@@ -65,6 +81,16 @@ export function accessesOf(wanted: readonly Wanted[]): Access[] {
     if (want.kind === 'catalog') return [{ type: 'registry', name: 'catalog', action: '*' }]
     return want.actions.map((action) => ({ type: 'repository', name: want.asked, action }))
   })
+}
+
+/** `repository:a/b:pull,push repository:c/d:pull` */
+export function scopeOf(accesses: readonly Access[]): string {
+  const actions = new Map<string, Set<string>>()
+  for (const { type, name, action } of accesses) {
+    const key = `${type}:${name}`
+    actions.set(key, (actions.get(key) ?? new Set()).add(action))
+  }
+  return [...actions].map(([key, its]) => `${key}:${[...its].join(',')}`).join(' ')
 }
 
 /** A challenge (RFC 9110, section 11.6.1). Parameters that are empty are left out; what has no place in a header becomes a question mark. */

@@ -4,7 +4,7 @@ import { hash, type X509Certificate } from 'node:crypto'
 import { compactVerify, decodeProtectedHeader } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
-import { type Access, accessesOf, type Authenticator, type Credentials, type Decision, formatChallenge, type Wanted } from './access.ts'
+import { accessesOf, type Authenticator, type Credentials, type Decision, formatChallenge, scopeOf, type Wanted } from './access.ts'
 import { type ClaimRules, type Grant, grants, isCurrent, parseClaims } from './token-claims.ts'
 import { findKey, keysOfRoots, type KeySources, type TrustedKey } from './token-keys.ts'
 
@@ -100,14 +100,4 @@ export class Bearer implements Authenticator {
 /** As in distribution, https unless a proxy says otherwise: tokens are got with passwords. */
 function ownOrigin({ origin, forwardedScheme }: Credentials): string {
   return forwardedScheme === 'http' ? origin : origin.replace(/^http:/, 'https:')
-}
-
-/** `repository:a/b:pull,push repository:c/d:pull` */
-export function scopeOf(accesses: readonly Access[]): string {
-  const actions = new Map<string, Set<string>>()
-  for (const { type, name, action } of accesses) {
-    const key = `${type}:${name}`
-    actions.set(key, (actions.get(key) ?? new Set()).add(action))
-  }
-  return [...actions].map(([key, its]) => `${key}:${[...its].join(',')}`).join(' ')
 }

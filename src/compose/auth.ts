@@ -1,8 +1,10 @@
 // `auth` of the configuration → who is asked for a name, and who may do what. Part of compose.
+import { randomBytes } from 'node:crypto'
 import type { Authenticator } from '../auth/access.ts'
 import { BcryptThread } from '../auth/bcrypt-thread.ts'
 import { Htpasswd } from '../auth/htpasswd.ts'
 import { parseGroups, parseHtpasswd, type PasswordFile } from '../auth/htpasswd-file.ts'
+import { OwnTokens } from '../auth/own-tokens.ts'
 import { Passwords } from '../auth/passwords.ts'
 import { provisionHtpasswd } from '../auth/provision.ts'
 import { compileRules } from '../auth/rules.ts'
@@ -22,7 +24,7 @@ export interface AuthenticationParts {
 
 /** `undefined`: everybody may do everything. Throws Errors that name the configuration key. */
 export async function openAuthentication(
-  { auth }: Config,
+  { auth, http }: Config,
   parts: AuthenticationParts,
   building: AsyncDisposableStack,
 ): Promise<Authenticator | undefined> {
@@ -30,7 +32,7 @@ export async function openAuthentication(
   checkRules(auth)
   if (auth.silly !== undefined) return createSilly(auth.silly)
   if (auth.token !== undefined) return openTokenAuthentication(auth.token, parts)
-  if (auth.htpasswd !== undefined) return openHtpasswd(auth, auth.htpasswd, parts, building)
+  if (auth.htpasswd !== undefined) return openHtpasswd(auth, auth.htpasswd, { ...parts, secret: http.secret }, building)
   return undefined
 }
 
@@ -47,10 +49,9 @@ function checkRules({ access, anonymous, htpasswd }: Auth): void {
 async function openHtpasswd(
   auth: Auth,
   { realm, path, groups }: NonNullable<Auth['htpasswd']>,
-  parts: AuthenticationParts,
+  { log, clock, secret = randomBytes(32).toString('hex') }: AuthenticationParts & { readonly secret: string | undefined },
   building: AsyncDisposableStack,
 ): Promise<Authenticator> {
-  const { log, clock } = parts
   const file = await naming('auth.htpasswd.path', async () => {
     await provisionHtpasswd(path, log)
     return new WatchedFile({ path, parse: (text) => tellingUnusable(parseHtpasswd(text), path, log), clock, log })
@@ -63,6 +64,7 @@ async function openHtpasswd(
     realm,
     passwords: new Passwords({ file, thread: building.use(new BcryptThread()), clock }),
     groupsOf: (user) => groupFile?.content.get(user) ?? [],
+    tokens: auth.anonymous === 'none' ? undefined : new OwnTokens({ secret, clock }),
     mayDo: compileRules({ rules: auth.access, anonymous: auth.anonymous }),
   })
 }

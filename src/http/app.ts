@@ -10,11 +10,12 @@ import type { Log } from '../telemetry/log.ts'
 import { parseRanges, privateRanges } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import { answerNotFound } from './handlers/base.ts'
+import { createTokenHandler } from './handlers/token.ts'
 import type { PeerAccess } from './handlers/peers.ts'
 import { createHotManifests } from './hot-manifests.ts'
 import type { AccessLog } from './middleware/access-log.ts'
 import { createLocate, createOrigins } from './locations.ts'
-import { createAuthorize, createMayAnswer } from './middleware/authenticate.ts'
+import { createAuthorize, createCredentials, type CredentialParts, createMayAnswer } from './middleware/authenticate.ts'
 import { createCancellation, createLives, type LiveRequests, type RequestLives } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
 import { createHealthGate } from './middleware/health.ts'
@@ -90,6 +91,7 @@ export function createApp(options: AppOptions): App {
     own: options.own,
     locate: createLocate({ rules, trustedProxies, log }),
     authorize,
+    tokens: tokensOf(authenticator, { origins, trustedProxies }),
     peers: options.peers,
     nameOf,
     prefix,
@@ -101,6 +103,12 @@ export function createApp(options: AppOptions): App {
   if (content.recallManifest === undefined) return { callback: () => answer }
   const answerHot = createHotManifests({ content, naming, prefix, commonHeaders, hooks, lives })
   return { callback: () => (req, res) => (answerHot(req, res) ? done : answer(req, res)) }
+}
+
+function tokensOf(authenticator: Authenticator | undefined, parts: CredentialParts): RoutesOptions['tokens'] {
+  const endpoint = authenticator?.tokenEndpoint
+  if (endpoint === undefined) return undefined
+  return { path: endpoint.path, handler: createTokenHandler(endpoint, (exchange) => createCredentials(exchange, parts)) }
 }
 
 function hooksOf({ health, accessLog, observers = [] }: AppOptions, mayReadManifest: MayAnswer | undefined): RequestHooks {

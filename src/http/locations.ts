@@ -19,12 +19,15 @@ export interface LocateOptions {
 /** Where this server stands, as the client of a request knows it. */
 export interface Origins {
   originOf(exchange: Exchange): string
+  /** With the prefix. */
+  baseOf(exchange: Exchange): string
   forwardedSchemeOf(exchange: Exchange): 'http' | 'https' | undefined
 }
 
 export function createOrigins({ rules, trustedProxies }: Omit<LocateOptions, 'log'>): Origins {
   return {
     originOf: (exchange) => originUrlOf(rules, askedUrlOf(exchange, trustedProxies)),
+    baseOf: (exchange) => urlOf({ ...rules, relative: false }, { ...askedUrlOf(exchange, trustedProxies), path: rules.prefix + '/' }, ''),
     forwardedSchemeOf: (exchange) => forwardedSchemeOf(askedUrlOf(exchange, trustedProxies)),
   }
 }

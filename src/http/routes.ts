@@ -35,6 +35,8 @@ export interface RoutesOptions extends SendBlobOptions {
   readonly locate: Locate
   /** `undefined`: everybody may do everything. */
   readonly authorize?: Authorize | undefined
+  /** Where this server gives tokens itself. */
+  readonly tokens?: { readonly path: string; readonly handler: Handler } | undefined
   readonly nameOf: NameOf
   /** `/pfx`, or nothing. */
   readonly prefix: string
@@ -120,6 +122,7 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
   if (options.peers !== undefined) {
     add(new RegExp(`^${peerPath}/v2/(.+)/blobs/([^/]+)$`), createPeerBlobs(options.peers, options.content, options))
   }
+  if (options.tokens !== undefined) add(new RegExp(`^${options.tokens.path}$`), options.tokens.handler)
   add(/^\/v2$/, (exchange) => {
     exchange.commonHeaders = commonHeaders
     redirectToVersion(exchange)

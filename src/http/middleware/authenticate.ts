@@ -13,15 +13,18 @@ import type { WantsOf } from '../wanted.ts'
 /** Whether the caller may. `false`: no, and it has been told so. Synchronous where the authenticator is. */
 export type Authorize = (exchange: Exchange, wanted: readonly Wanted[]) => boolean | Promise<boolean>
 
-export interface AuthenticationOptions {
-  readonly authenticator: Authenticator
+export interface CredentialParts {
   readonly origins: Origins
   readonly trustedProxies: BlockList
 }
 
-export function createAuthorize({ authenticator, origins, trustedProxies }: AuthenticationOptions): Authorize {
+export interface AuthenticationOptions extends CredentialParts {
+  readonly authenticator: Authenticator
+}
+
+export function createAuthorize({ authenticator, ...parts }: AuthenticationOptions): Authorize {
   return (exchange, wanted) => {
-    const decision = authenticator.authorize(new RequestCredentials(exchange, origins, trustedProxies), wanted)
+    const decision = authenticator.authorize(createCredentials(exchange, parts), wanted)
     if (decision instanceof Promise) return decision.then((decided) => follow(exchange, wanted, decided))
     return follow(exchange, wanted, decision)
   }
@@ -40,6 +43,10 @@ export function guarded(handler: Handler, wantsOf: WantsOf, authorize: Authorize
 
 export function createMayAnswer(authorize: Authorize, wantsOf: WantsOf): MayAnswer {
   return (exchange, captures) => authorize(exchange, wantsOf(exchange, captures))
+}
+
+export function createCredentials(exchange: Exchange, { origins, trustedProxies }: CredentialParts): Credentials {
+  return new RequestCredentials(exchange, origins, trustedProxies)
 }
 
 class RequestCredentials implements Credentials {
@@ -63,6 +70,10 @@ class RequestCredentials implements Credentials {
     return this.#origins.originOf(this.#exchange)
   }
 
+  get base(): string {
+    return this.#origins.baseOf(this.#exchange)
+  }
+
   get forwardedScheme(): 'http' | 'https' | undefined {
     return this.#origins.forwardedSchemeOf(this.#exchange)
   }
@@ -73,6 +84,11 @@ function follow(exchange: Exchange, wanted: readonly Wanted[], decision: Decisio
     exchange.user = decision.principal.name
     return true
   }
+  answerRefusal(exchange, wanted, decision)
+  return false
+}
+
+export function answerRefusal(exchange: Exchange, wanted: readonly Wanted[], decision: Exclude<Decision, { kind: 'allowed' }>): void {
   if (decision.kind === 'denied') {
     exchange.user = decision.principal.name
     answerError(exchange, new RegistryError('DENIED', 'requested access to the resource is denied', { detail: detailOf(wanted) }))
@@ -83,7 +99,6 @@ function follow(exchange: Exchange, wanted: readonly Wanted[], decision: Decisio
     const error = new RegistryError('UNAUTHORIZED', 'authentication required', { detail: detailOf(wanted) })
     answerError(exchange, error, ['WWW-Authenticate', decision.challenge])
   }
-  return false
 }
 
 /** As distribution shows it: its own names of fields, and null where nothing is wanted. */
