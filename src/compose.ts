@@ -1,13 +1,13 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
 import { startHealthChecks } from './compose/health.ts'
 import { openAuthentication } from './compose/auth.ts'
+import { openCluster } from './compose/cluster.ts'
 import { openMirror } from './compose/mirror.ts'
 import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
-import { joinCluster } from './compose/replicas.ts'
 import type { Link } from './cluster/worker-link.ts'
 import { openUsage } from './compose/usage.ts'
 import type { Config } from './config/load.ts'
@@ -46,16 +46,17 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { health, debug, counting } = createOperation(config, parts)
   const { facts } = counting
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
-  const store = openStore(config, { ...parts, facts, changes: usage })
+  const cluster = await openCluster(config, parts, building)
+  const { membership } = cluster
+  const store = openStore(config, { ...parts, facts, changes: usage, cluster })
   if (usage !== undefined) building.use(usage).start(store.content)
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
-  const membership = await joinCluster(config, parts)
   const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, membership, counting }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
-  const { content, nameOf, own } = serveOwn(config, { store: store.content, mirror, secret: membership?.secret, log })
+  const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   const { readonly, uploadpurging } = config.storage.maintenance
   if (own !== undefined && !readonly.enabled && uploadpurging.enabled) {
-    building.use(startPurging(uploadpurging, { store: store.content, clock, log }))
+    building.use(startPurging(uploadpurging, { store: store.content, clock, log, leases: cluster.leases }))
   }
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))

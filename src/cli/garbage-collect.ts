@@ -1,5 +1,6 @@
 // `garbage-collect`: deletes what no manifest refers to, and says so in distribution's lines. Unlike distribution's it may run
 // beside a server that is pushed to.
+import { openCluster } from '../compose/cluster.ts'
 import { openStore } from '../compose/store.ts'
 import { parseDuration } from '../config/duration.ts'
 import { formatProblem } from '../config/load.ts'
@@ -32,9 +33,15 @@ export async function collectGarbage(options: GarbageOptions): Promise<number> {
   const log = createLog({ level: config.log.level, formatter, fields })
   const report = options.quiet ? () => {} : (line: string) => void process.stdout.write(`${line}\n`)
   try {
-    const { content } = openStore(config, { log, clock: systemClock })
+    await using building = new AsyncDisposableStack()
+    const parts = { log, clock: systemClock }
+    const cluster = await openCluster(config, parts, building)
+    const { content } = openStore(config, { ...parts, cluster })
+    const lease = await cluster.leases.tryAcquire('garbage collection')
+    if (lease === undefined) throw new Error(`it runs already, started by ${await cluster.leases.holderOf('garbage collection')}`)
+    building.defer(() => lease.release())
     const sweep = { isDryRun: options.dryRun, deleteUntagged: options.deleteUntagged, graceMs }
-    await content.collectGarbage(sweep, report, new AbortController().signal)
+    await content.collectGarbage(sweep, report, lease.signal)
     return 0
   } catch (error) {
     process.stderr.write(`entrepot cannot collect garbage: ${errorText(error)}\n`)

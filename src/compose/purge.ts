@@ -1,5 +1,7 @@
 // `storage.maintenance.uploadpurging`: uploads that were begun and left are removed now and then. Part of compose.
+import type { Leases } from '../cluster/leases.ts'
 import type { Config } from '../config/load.ts'
+import { linkedController } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -13,6 +15,8 @@ export interface PurgeParts {
   readonly store: Pick<LocalContent, 'purgeUploads'>
   readonly clock: Clock
   readonly log: Log
+  /** Of all who may purge this store. */
+  readonly leases: Leases
   /** Of the whole delay before the first run, the part that is waited, from 0 to 1; random when not given. */
   readonly delay?: number
 }
@@ -21,12 +25,18 @@ type Purging = Config['storage']['maintenance']['uploadpurging']
 
 /** Runs until it is disposed, which waits for a run to end. */
 export function startPurging({ age, interval, dryrun }: Omit<Purging, 'enabled'>, parts: PurgeParts): AsyncDisposable {
-  const { store, clock, log } = parts
+  const { store, clock, log, leases } = parts
   const stop = new AbortController()
 
   async function purge(): Promise<void> {
     try {
-      const { purged, kept } = await store.purgeUploads({ olderThanMs: age, isDryRun: dryrun }, stop.signal)
+      // Throws while Redis is away: the next turn is soon enough.
+      const lease = await leases.tryAcquire('upload purging')
+      if (lease === undefined) return
+      await using _held = { [Symbol.asyncDispose]: () => lease.release() }
+      using stopOrLost = linkedController(stop.signal)
+      lease.signal.addEventListener('abort', () => stopOrLost.abort(lease.signal.reason), { once: true })
+      const { purged, kept } = await store.purgeUploads({ olderThanMs: age, isDryRun: dryrun }, stopOrLost.signal)
       if (purged > 0) log.info({ purged, kept, dryrun }, 'removed uploads that nobody went on with')
     } catch (error) {
       if (!stop.signal.aborted) log.error({ error }, 'old uploads cannot be removed')

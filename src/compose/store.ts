@@ -2,15 +2,20 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config/load.ts'
 import type { StoreChanges } from '../content-sink.ts'
+import type { Cluster } from './cluster.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { DescriptorCache } from '../store/descriptors/cache.ts'
 import { countedCache } from '../store/descriptors/counted.ts'
+import { LayeredDescriptorCache } from '../store/descriptors/layered.ts'
 import { MemoryDescriptorCache } from '../store/descriptors/memory.ts'
+import { RedisDescriptorCache } from '../store/descriptors/redis.ts'
 import type { StorageDriver } from '../store/driver.ts'
 import { FilesystemDriver } from '../store/drivers/filesystem.ts'
 import { measuredDriver } from '../store/drivers/measured.ts'
 import { MemoryDriver } from '../store/drivers/memory.ts'
+import { blobDataPath } from '../store/layout.ts'
 import { LocalContent } from '../store/local-content.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { StoreFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
 import { manifestRulesOf } from './own.ts'
@@ -27,11 +32,14 @@ export interface StoreParts {
   readonly facts?: StoreFacts | undefined
   /** Told of what comes and goes. */
   readonly changes?: StoreChanges | undefined
+  /** Not given: nobody else writes to this store. */
+  readonly cluster?: Cluster
 }
 
 /** What is kept, without a server over it. Throws Errors that name the configuration key for what is not built. */
-export function openStore(config: Config, { log, clock, facts, changes }: StoreParts): Store {
-  const { cache, filesystem, inmemory } = config.storage
+export function openStore(config: Config, parts: StoreParts): Store {
+  const { log, clock, facts, changes } = parts
+  const { filesystem, inmemory } = config.storage
   const plain =
     filesystem !== undefined
       ? new FilesystemDriver({ root: resolve(filesystem.rootdirectory) })
@@ -50,15 +58,29 @@ export function openStore(config: Config, { log, clock, facts, changes }: StoreP
     manifestRules: manifestRulesOf(config),
     // Where everybody may pull everything, whoever knows a digest may have the blob.
     mountsFromAnywhere: isOpenToAll(config),
-    ...(cache.blobdescriptor === 'inmemory'
-      ? { descriptorCache: countedIn(facts, new MemoryDescriptorCache({ clock, maxEntries: cache.blobdescriptorsize })) }
-      : {}),
+    leases: parts.cluster?.isAlone === false ? parts.cluster.leases : undefined,
+    ...descriptorCacheOf(config, driver, parts),
   })
   return { driver, content }
 }
 
 function countedIn(facts: StoreFacts | undefined, cache: DescriptorCache): DescriptorCache {
   return facts === undefined ? cache : countedCache(cache, facts)
+}
+
+function descriptorCacheOf(
+  { storage: { cache } }: Config,
+  driver: StorageDriver,
+  { clock, log, cluster, facts }: StoreParts,
+): { descriptorCache?: DescriptorCache } {
+  if (cache.blobdescriptor === undefined) return {}
+  const near = new MemoryDescriptorCache({ clock, maxEntries: cache.blobdescriptorsize })
+  if (cache.blobdescriptor !== 'redis' || cluster?.shared === undefined) return { descriptorCache: countedIn(facts, near) }
+  const far = new RedisDescriptorCache({ redis: cluster.shared.redis, log })
+  // A file of this machine is found for less than Redis costs; S3 is believed to have what Redis says.
+  const isLocal = driver.localFile !== undefined
+  const isThere = isLocal ? async (digest: Digest) => (await driver.stat(blobDataPath(digest)))?.kind === 'file' : undefined
+  return { descriptorCache: countedIn(facts, new LayeredDescriptorCache({ near, far, isThere })) }
 }
 
 function isOpenToAll({ auth }: Config): boolean {

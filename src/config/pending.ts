@@ -19,8 +19,7 @@ const pending: Readonly<Record<string, string>> = {
   'http.limits': `limits per client are ${notYet}`,
   'http.dashboard': `the dashboard is ${notYet}`,
   notifications: `notifications are ${notYet}`,
-  redis: `sharing through Redis is ${notYet}`,
-  cluster: `replicas that know each other are ${notYet}`,
+  'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
   'proxy.ttl': `removal of unused content is ${notYet}: everything is kept`,
   'proxy.maxsize': `the limit on the size of the cache is ${notYet}: watch the disk`,
   'proxy.pin': `pins are ${notYet}: everything is kept anyway`,
@@ -30,11 +29,31 @@ const pending: Readonly<Record<string, string>> = {
   policy: `the policy on repository classes is ${notYet}`,
 }
 
+const oneConnection = 'has no effect here: one connection carries all commands'
+const mastersOnly = 'has no effect here: only masters are asked'
+
 const ignored: Readonly<Record<string, string>> = {
   'log.reportcaller': 'has no effect here',
   'storage.tag.concurrencylimit': 'has no effect here: tags are looked up with a bound of their own',
   'proxy.cachewritetimeout': 'has no effect here: a write to the cache is never waited for',
   middleware: "distribution's middleware has no counterpart here",
+  'redis.maxretries': 'has no effect here: a command is not repeated, the replica goes on without Redis until it is back',
+  'redis.writetimeout': 'has no effect here: redis.readtimeout bounds a whole command',
+  'redis.contexttimeoutenabled': oneConnection,
+  'redis.poolfifo': oneConnection,
+  'redis.poolsize': oneConnection,
+  'redis.pooltimeout': oneConnection,
+  'redis.minidleconns': oneConnection,
+  'redis.maxidleconns': oneConnection,
+  'redis.maxactiveconns': oneConnection,
+  'redis.connmaxidletime': oneConnection,
+  'redis.connmaxlifetime': oneConnection,
+  'redis.readonly': mastersOnly,
+  'redis.routebylatency': mastersOnly,
+  'redis.routerandomly': mastersOnly,
+  'redis.disableidentity': 'has no effect here: the client does not tell Redis what it is',
+  'redis.identitysuffix': 'has no effect here: the client does not tell Redis what it is',
+  'redis.unstableresp3': 'has no effect here',
   compatibility: 'manifests of schema 1 are not supported, as in distribution 3',
   reporting: 'Bugsnag and New Relic are not supported, as in distribution 3',
 }

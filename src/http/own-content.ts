@@ -4,6 +4,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { Locate } from './locations.ts'
 import type { Naming } from './request-names.ts'
+import type { TicketSecret } from './upload-ticket.ts'
 
 export interface OwnContent {
   readonly content: WritableContent
@@ -13,8 +14,8 @@ export interface OwnContent {
   readonly isReadOnly: boolean
   /** storage.delete.enabled */
   readonly canDelete: boolean
-  /** http.secret; whoever has it can make addresses of uploads. */
-  readonly secret: string
+  /** Whoever has it can make addresses of uploads. */
+  readonly secret: TicketSecret
 }
 
 /** What the handlers of pushes and deletes share. */
@@ -25,7 +26,7 @@ export interface WriteParts {
   /** Of what is mirrored, too. */
   readonly anyNaming: Naming
   readonly locate: Locate
-  readonly secret: string
+  readonly secret: TicketSecret
 }
 
 export function createWriteParts({ content, isOwn, secret }: OwnContent, anyNaming: Naming, locate: Locate): WriteParts {

@@ -9,7 +9,7 @@ import { answer, type Exchange, type Handler } from './exchange.ts'
 import type { WriteParts } from './own-content.ts'
 import { bodyOf, hasBody, lengthOf } from './request-body.ts'
 import type { AskedRepository } from './request-names.ts'
-import { openTicket, sealTicket, type UploadTicket } from './upload-ticket.ts'
+import { openTicket, sealTicket, type TicketSecret, type UploadTicket } from './upload-ticket.ts'
 
 export interface Session extends AskedRepository {
   readonly upload: UploadState
@@ -31,12 +31,14 @@ export async function sessionOf(parts: WriteParts, exchange: Exchange, [rawName,
   return { ...names, upload, ticket }
 }
 
-function ticketIn(exchange: Exchange, secret: string): UploadTicket | undefined {
+function ticketIn(exchange: Exchange, secret: TicketSecret): UploadTicket | undefined {
   const state = new URLSearchParams(exchange.query).get('_state')
   if (state === null || state === '') return undefined
-  const ticket = openTicket(secret, state)
-  if (ticket === undefined) throw invalidUpload()
-  return ticket
+  for (const each of secret.all) {
+    const ticket = openTicket(each, state)
+    if (ticket !== undefined) return ticket
+  }
+  throw invalidUpload()
 }
 
 /** Adds the request's body, if it has one. Throws RegistryError RANGE_INVALID and SIZE_INVALID; the upload stays. */
@@ -107,7 +109,7 @@ function stateHeaders(
   { asked, repository, upload }: Omit<Session, 'ticket'>,
 ): string[] {
   const { id, size: offset, startedAt } = upload
-  const state = encodeURIComponent(sealTicket(secret, { repository, id, offset, startedAt }))
+  const state = encodeURIComponent(sealTicket(secret.current, { repository, id, offset, startedAt }))
   const location = locate(exchange, `/v2/${asked}/blobs/uploads/${id}?_state=${state}`)
   // As in distribution: of nothing and of one byte alike.
   const range = `0-${Math.max(0, offset - 1)}`

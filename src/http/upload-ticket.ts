@@ -11,6 +11,14 @@ export interface UploadTicket {
 
 const macBytes = 32
 
+/** http.secret; replicas that agree on one may change it while they run. */
+export interface TicketSecret {
+  /** What tickets are sealed with. */
+  readonly current: string
+  /** What tickets may be sealed with that clients have in their hands. */
+  readonly all: readonly string[]
+}
+
 /** `startedAt` in milliseconds since 1970. */
 export function sealTicket(secret: string, ticket: UploadTicket & { readonly startedAt: number }): string {
   const { repository, id, offset, startedAt } = ticket

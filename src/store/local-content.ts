@@ -11,6 +11,7 @@ import type {
   ManifestDescription,
   Referrers,
 } from '../content.ts'
+import type { Leases } from '../cluster/leases.ts'
 import type {
   KeptManifest,
   PushedManifest,
@@ -60,6 +61,8 @@ export interface LocalContentOptions {
   /** Whether a mount that names no source may take the blob of any repository: whoever knows a digest can then have its bytes. */
   readonly mountsFromAnywhere?: boolean
   readonly changes?: StoreChanges | undefined
+  /** Of all who may write to this store; `undefined`: this process is alone. */
+  readonly leases?: Leases | undefined
 }
 
 /** Errors of the driver are thrown with what was attempted, and themselves as the cause. */
@@ -91,7 +94,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
       believeMs: options.believeMs ?? 1000,
       cacheBytes: options.manifestCacheBytes ?? 64 * 1024 * 1024,
     })
-    this.#uploads = new Uploads({ driver, blobs: this.#blobs, clock, log })
+    this.#uploads = new Uploads({ driver, blobs: this.#blobs, clock, log, leases: options.leases })
     this.#referrers = new ReferrersIndex({ driver, manifests: this.#manifests, clock })
     this.#referrersTags = new ReferrersTags(this.#referrers)
     this.#listings = new Listings(driver, clock)

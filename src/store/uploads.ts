@@ -1,6 +1,7 @@
 // Blobs that are being pushed. All that an upload is lies in its folder, as distribution has it, so that another process can
 // go on with it at any time; only the running hash is ours, and can be had from the bytes again.
 import { createHash, randomUUID } from 'node:crypto'
+import type { Leases } from '../cluster/leases.ts'
 import type { UploadChunk, UploadState } from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
 import { linkedController } from '../lib/abort.ts'
@@ -22,6 +23,8 @@ export interface UploadsParts {
   readonly blobs: Blobs
   readonly clock: Clock
   readonly log: Log
+  /** Of all who may write to this store; `undefined`: this process is alone. */
+  readonly leases?: Leases | undefined
 }
 
 interface Found {
@@ -40,11 +43,12 @@ export function isUploadId(text: string): boolean {
 
 export class Uploads {
   readonly #parts: UploadsParts
-  readonly #turns = new Turns()
+  readonly #turns: Turns
   readonly #hashes = runningHashes()
 
   constructor(parts: UploadsParts) {
     this.#parts = parts
+    this.#turns = new Turns({ leases: parts.leases, log: parts.log })
   }
 
   async begin(repository: RepositoryName, algorithm: DigestAlgorithm = 'sha256'): Promise<UploadState> {
@@ -70,7 +74,7 @@ export class Uploads {
     // Judged before the turn is taken: who is wrong about the size must not stop a request that is right.
     checkOffset(await this.#read(repository, id), chunk.offset)
     const folder = uploadFolder(repository, id)
-    using turn = await this.#turns.take(folder)
+    await using turn = await this.#turns.take(folder)
     const found = await this.#read(repository, id)
     checkOffset(found, chunk.offset)
     using stop = linkedController(signal)
@@ -83,7 +87,7 @@ export class Uploads {
     const { driver, blobs } = this.#parts
     await this.#read(repository, id)
     const folder = uploadFolder(repository, id)
-    using _turn = await this.#turns.take(folder)
+    await using turn = await this.#turns.take(folder)
     const { state, file } = await this.#read(repository, id)
     try {
       if (file === undefined) await driver.append(`${folder}/data`, 0, chunks(), never)
@@ -91,6 +95,7 @@ export class Uploads {
       if (actual !== digest) {
         throw new RegistryError('DIGEST_INVALID', 'provided digest did not match uploaded content', { detail: { digest, actual } })
       }
+      await turn.check()
       await blobs.take(repository, digest, `${folder}/data`)
     } catch (error) {
       throw pushTrouble(`finishing upload ${id} of ${repository} as ${digest}`, error)
@@ -102,7 +107,7 @@ export class Uploads {
   async cancel(repository: RepositoryName, id: string): Promise<boolean> {
     if ((await this.#look(repository, id)) === undefined) return false
     const folder = uploadFolder(repository, id)
-    using _turn = await this.#turns.take(folder)
+    await using _turn = await this.#turns.take(folder)
     this.#hashes.delete(folder)
     try {
       return await this.#parts.driver.remove(folder)

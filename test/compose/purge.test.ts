@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { LocalLeases } from '../../src/cluster/local-leases.ts'
 import { startPurging } from '../../src/compose/purge.ts'
 import { silentLog } from '../../src/telemetry/log.ts'
 import { TestClock } from '../support/clock.ts'
@@ -17,7 +18,7 @@ test('uploads are purged after the delay, then at each interval, also when a run
       return { purged: 1, kept: 0 }
     },
   }
-  await using _purge = startPurging(purging, { store, clock, log: silentLog, delay: 0.5 })
+  await using _purge = startPurging(purging, { store, clock, log: silentLog, leases: new LocalLeases(), delay: 0.5 })
   await clock.sleeping(hour / 2)
   assert.deepEqual(asked, [])
   await clock.pass(hour / 2, purging.interval, purging.interval)
@@ -37,7 +38,7 @@ test('a dry run asks for one', async () => {
       return { purged: 0, kept: 0 }
     },
   }
-  await using _purge = startPurging({ ...purging, dryrun: true }, { store, clock, log: silentLog, delay: 1 })
+  await using _purge = startPurging({ ...purging, dryrun: true }, { store, clock, log: silentLog, leases: new LocalLeases(), delay: 1 })
   await clock.pass(hour)
   await clock.sleeping(purging.interval)
   assert.deepEqual(asked, [{ olderThanMs: purging.age, isDryRun: true }])
@@ -55,7 +56,7 @@ test('stopping ends a run that is on its way, and waits for it', async () => {
       throw signal.reason
     },
   }
-  const purge = startPurging(purging, { store, clock, log: silentLog, delay: 0.5 })
+  const purge = startPurging(purging, { store, clock, log: silentLog, leases: new LocalLeases(), delay: 0.5 })
   await clock.pass(hour / 2)
   await begun.promise
   await purge[Symbol.asyncDispose]()

@@ -26,7 +26,13 @@ function deciding(decision: Decision | Promise<Decision>) {
 const refusing: Decision = { kind: 'challenge', challenge: 'Basic realm="test"' }
 const allowing: Decision = { kind: 'allowed', principal: { name: 'alice "x" y', groups: [] } }
 
-const own = { content: new WritableMemory(), isOwn: () => true, isReadOnly: false, canDelete: true, secret: 'secret' }
+const own = {
+  content: new WritableMemory(),
+  isOwn: () => true,
+  isReadOnly: false,
+  canDelete: true,
+  secret: { current: 'secret', all: ['secret'] },
+}
 
 /** A path that the pattern matches. */
 function exampleOf({ source }: RegExp): string {

@@ -116,7 +116,7 @@ export async function serveOwn(own: Partial<OwnContent> = {}, options: Partial<A
   const store = new WritableMemory()
   const serving = await serve({
     content: contentOf({}),
-    own: { content: store, isOwn: () => true, isReadOnly: false, canDelete: true, secret, ...own },
+    own: { content: store, isOwn: () => true, isReadOnly: false, canDelete: true, secret: { current: secret, all: [secret] }, ...own },
     ...options,
   })
   const asked = (path: string, asking?: Asking) => ask(serving.port, pathOf(path), asking)
