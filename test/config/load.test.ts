@@ -234,10 +234,6 @@ test('what is allowed and odd is told', () => {
 
 test('a feature that is not built says so, unless it is switched off', () => {
   const pending = (line: string): string[] => warningsOf(`${least}proxy: {remoteurl: "https://h"}\n${line}`, 'pending')
-  assert.match(
-    pending('auth: {htpasswd: {realm: r, path: p}}').join(),
-    /authentication is not built yet: whoever reaches the port can pull/,
-  )
   assert.deepEqual(pending('http: {h2c: {enabled: false}, accel: none}\nredis: {}'), [])
   assert.match(pending('cluster: {advertise: h}').join(), /^c.yml:4:\d+ streaming fills/)
   assert.deepEqual(pending('auth: none'), [])
