@@ -1,4 +1,6 @@
 // Counting: what all parts tell, and where it can be read. Part of compose.
+import { existsSync, statfsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { Config } from '../config/load.ts'
 import { answerText, type DebugRoutes } from '../http/debug.ts'
 import type { LiveRequests } from '../http/middleware/cancellation.ts'
@@ -6,6 +8,7 @@ import type { RequestObserver } from '../http/request-hooks.ts'
 import { RequestMetrics } from '../http/request-metrics.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createFacts, type Facts } from '../telemetry/facts.ts'
+import type { Health } from '../telemetry/health.ts'
 import { Meters, type Reading } from '../telemetry/meters.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 import type { RemoteContent } from '../upstream/remote-content.ts'
@@ -20,10 +23,18 @@ export interface Counting {
   observers(requests: LiveRequests): readonly RequestObserver[]
 }
 
+export interface CountingParts {
+  readonly routes: DebugRoutes
+  readonly health: Health
+  readonly clock: Clock
+}
+
 /** With `http.debug.prometheus.enabled` the path for scrapes is added to the debug address. */
-export function createCounting({ http }: Config, routes: DebugRoutes, clock: Clock): Counting {
+export function createCounting({ http, storage }: Config, { routes, health, clock }: CountingParts): Counting {
   const meters = new Meters()
   const facts = createFacts(meters)
+  watchHealth(meters, health)
+  if (storage.filesystem !== undefined) watchDisk(meters, resolve(storage.filesystem.rootdirectory))
   const { prometheus } = http.debug
   if (prometheus.enabled) {
     const metrics = createMetrics(meters)
@@ -36,6 +47,39 @@ export function createCounting({ http }: Config, routes: DebugRoutes, clock: Clo
     watch: watchUpstreams(meters, clock),
     observers: (requests) => (isLookedAt ? [new RequestMetrics(meters, requests, facts.fetchedBytes).add] : []),
   }
+}
+
+function watchHealth(meters: Meters, health: Health): void {
+  const failing = () => {
+    const failures = new Set(health.failures().map(([name]) => name))
+    return health.checks().map((name): Reading => [[name], failures.has(name) ? 1 : 0])
+  }
+  meters.gauge('entrepot_check_failing', '1 while a check of `health` fails.', ['check'], failing)
+  meters.gauge('entrepot_trouble', '1 for each part that is in trouble; /readyz says in which.', ['part'], () =>
+    health.troubles().map(([name]): Reading => [[name], 1]),
+  )
+}
+
+/** Asking a file system for its free space takes microseconds, as nothing is walked. */
+function watchDisk(meters: Meters, folder: string): void {
+  const read = (value: (disk: { readonly bavail: number; readonly blocks: number; readonly bsize: number }) => number) => () => {
+    // The folder may not have been made yet.
+    let place = folder
+    while (!existsSync(place) && dirname(place) !== place) place = dirname(place)
+    return [[[], value(statfsSync(place))] as Reading]
+  }
+  meters.gauge(
+    'entrepot_disk_free_bytes',
+    'Bytes that the store could still grow by.',
+    [],
+    read(({ bavail, bsize }) => bavail * bsize),
+  )
+  meters.gauge(
+    'entrepot_disk_bytes',
+    'Size of the disk that the store is on.',
+    [],
+    read(({ blocks, bsize }) => blocks * bsize),
+  )
 }
 
 interface Watched {

@@ -16,5 +16,5 @@ export interface Operation {
 export function createOperation(config: Config, parts: { readonly clock: Clock; readonly log: Log }): Operation {
   const health = new Health()
   const debug = createDebug(config, { ...parts, health })
-  return { health, debug, counting: createCounting(config, debug.routes, parts.clock) }
+  return { health, debug, counting: createCounting(config, { routes: debug.routes, health, clock: parts.clock }) }
 }

@@ -22,6 +22,7 @@ const PROGRAM_OF_PACKAGE = {
   nginx: 'nginx',
   openssl: 'openssl',
   podman: 'podman',
+  prometheus: 'prometheus',
   radosgw: 'radosgw',
   'redis-server': 'redis-server',
   skopeo: 'skopeo',
