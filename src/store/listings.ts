@@ -7,13 +7,17 @@ import type { StorageDriver } from './driver.ts'
 /** Frozen, in byte order. */
 export type Listing = readonly string[]
 
-/** Two changes within one tick of the file system's clock give one time; ticks are some milliseconds, on FAT two seconds. */
-const tickMs = 2500
+/** Two changes within one tick of the file system's clock give one time. Times with a fraction of a second tell of ticks of milliseconds. */
+const fineTickMs = 250
+/** Two seconds, as FAT has. */
+const coarseTickMs = 2500
 const maxBytes = 48 * 1024 * 1024
 
 export class Listings {
   readonly #driver: StorageDriver
   readonly #clock: Clock
+  /** Running looks: a crowd that asks for a large folder reads it once. */
+  readonly #looking = new Map<string, Promise<Listing | undefined>>()
   readonly #known: LRUCache<string, { readonly names: Listing; readonly changedAt: number }>
 
   constructor(driver: StorageDriver, clock: Clock, memoryBytes: number = maxBytes) {
@@ -29,14 +33,31 @@ export class Listings {
     if (folder?.kind !== 'directory') return undefined
     const known = this.#known.get(path)
     if (known?.changedAt === folder.modifiedAt) return known.names
+    // By its time, so that who comes after a change never gets what was read before it.
+    const key = `${folder.modifiedAt} ${path}`
+    const isSettled = this.#clock.now() - folder.modifiedAt >= tickOf(folder.modifiedAt)
+    if (!isSettled) return this.#read(path, undefined)
+    const running = this.#looking.get(key)
+    if (running !== undefined) return running
+    const looking = this.#read(path, folder.modifiedAt).finally(() => this.#looking.delete(key))
+    this.#looking.set(key, looking)
+    return looking
+  }
+
+  /** `changedAt`: the folder's time, when nothing more can happen at it. */
+  async #read(path: string, changedAt: number | undefined): Promise<Listing | undefined> {
     const names = await this.#driver.list(path)
     if (names === undefined) return undefined
     // Names are ASCII, for which the order of UTF-16 units is that of bytes.
     const listing = Object.freeze(names.sort())
-    if (this.#clock.now() - folder.modifiedAt >= tickMs) this.#known.set(path, { names: listing, changedAt: folder.modifiedAt })
-    else this.#known.delete(path)
+    if (changedAt === undefined) this.#known.delete(path)
+    else this.#known.set(path, { names: listing, changedAt })
     return listing
   }
+}
+
+function tickOf(modifiedAt: number): number {
+  return modifiedAt % 1000 === 0 ? coarseTickMs : fineTickMs
 }
 
 /** Roughly what V8 takes for it. */

@@ -28,7 +28,7 @@ import { isDigestReference, type Reference, type RepositoryName, type Tag } from
 import { type Page, type PageOf, pageOf } from '../oci/pagination.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Blobs } from './blobs.ts'
-import { listRepositories } from './catalog.ts'
+import { CatalogPages } from './catalog-pages.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
 import { takeInventory } from './inventory.ts'
@@ -74,6 +74,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   readonly #referrers: ReferrersIndex
   readonly #referrersTags: ReferrersTags
   readonly #listings: Listings
+  readonly #catalog: CatalogPages
   readonly #clock: Clock
   readonly #manifestRules: ManifestRules
   readonly #mountsFromAnywhere: boolean
@@ -98,6 +99,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     this.#referrers = new ReferrersIndex({ driver, manifests: this.#manifests, clock })
     this.#referrersTags = new ReferrersTags(this.#referrers)
     this.#listings = new Listings(driver, clock)
+    this.#catalog = new CatalogPages(this.#listings, clock, options.believeMs ?? 1000)
     this.#manifestRules = options.manifestRules ?? defaultManifestRules
     this.#mountsFromAnywhere = options.mountsFromAnywhere ?? false
     this.#maxTags = options.maxTags ?? 1000
@@ -140,7 +142,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   listRepositories(page: Page, signal: AbortSignal): Promise<PageOf<RepositoryName>> {
-    return listRepositories(this.#listings, page, this.#maxCatalogEntries, signal)
+    return this.#catalog.list(page, this.#maxCatalogEntries, signal)
   }
 
   /** A type that the bytes do not tell themselves is kept, too. */
@@ -170,7 +172,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
 
   /** Throws RegistryError BLOB_UNKNOWN when no repository has the blob. */
   async linkBlob(repository: RepositoryName, digest: Digest): Promise<void> {
-    await this.#blobs.link(repository, digest)
+    await this.linkBlob(repository, digest)
     this.#changes?.keptBlob(repository, digest)
   }
 
@@ -255,6 +257,11 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     this.#manifests.forget(repository, digest)
     this.#changes?.unlinked(repository, digest)
     return this.#blobs.forget(repository, digest)
+  }
+
+  /** What may have made a repository, or half of it. */
+  #listed<T>(work: Promise<T>): Promise<T> {
+    return work.finally(() => this.#catalog.forget())
   }
 
   async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {

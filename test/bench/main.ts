@@ -1,19 +1,20 @@
-// The benchmarks: `node test/bench/main.ts [tags|stale|cold|cached|push|crowd …] [--quick] [--json]`. Prints what was measured beside what
+// The benchmarks: `node test/bench/main.ts [tags|stale|cold|cached|push|lists|crowd …] [--quick] [--json]`. Prints what was measured beside what
 // is demanded; ends with 1 when a goal was missed. With `--json` there is one line of JSON for each measurement instead of a table.
 import { parseArgs } from 'node:util'
 import { ensurePackages } from '../support/packages.ts'
 import { cached } from './cached.bench.ts'
 import { cold } from './cold.bench.ts'
 import { crowd } from './crowd.bench.ts'
+import { lists } from './lists.bench.ts'
 import { type Bench, type Measurement, table } from './measurement.ts'
 import { push } from './push.bench.ts'
 import { stale } from './stale.bench.ts'
 import { tags } from './tags.bench.ts'
 
-const benches: Readonly<Record<string, Bench>> = { tags, stale, cold, cached, push, crowd }
+const benches: Readonly<Record<string, Bench>> = { tags, stale, cold, cached, push, lists, crowd }
 
 /** Those that run Debian's servers, too. */
-const compared = new Set(['cached', 'push'])
+const compared = new Set(['cached', 'push', 'lists'])
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -13,9 +13,9 @@ export function startMirror(folder: string, upstream: string): Promise<ServerPro
   return startOurs(folder, 'mirror', { proxy: { remoteurl: upstream, libraryprefix: true } })
 }
 
-/** A registry of its own: nothing is mirrored. */
-export function startOwnRegistry(folder: string): Promise<ServerProcess> {
-  return startOurs(folder, 'registry', {})
+/** A registry of its own: nothing is mirrored. `more` are further keys of its configuration. */
+export function startOwnRegistry(folder: string, more: object = {}): Promise<ServerProcess> {
+  return startOurs(folder, 'registry', more)
 }
 
 async function startOurs(folder: string, name: string, more: object): Promise<ServerProcess> {

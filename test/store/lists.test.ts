@@ -73,7 +73,40 @@ it('the catalog sees repositories come and go, though it remembers folders', asy
   assert.deepEqual(await list(), ['a', 'a/b', 'a/b/deep', 'c'])
   await tick(store.driver, `${layout.repositoriesFolder}/a`)
   await store.driver.remove(`${layout.repositoriesFolder}/a/b`)
+  clock.advance(1000)
   assert.deepEqual(await list(), ['a', 'c'])
+})
+
+it('a page of the catalog is looked up once a second, but what was kept here is listed at once', async () => {
+  await using store = await openStore('inmemory')
+  const clock = new TestClock()
+  clock.advance(60_000)
+  const watched = watchedDriver(store.driver)
+  const content = contentOver(watched.driver, { clock })
+  const list = async () => (await content.listRepositories(everything, never)).items
+  await putImage(content, parseRepositoryName('first'), 'latest')
+  assert.deepEqual(await list(), ['first'])
+  watched.calls.length = 0
+  clock.advance(999)
+  assert.deepEqual([await list(), watched.calls], [['first'], []])
+  await putImage(store.content, parseRepositoryName('of-another'), 'latest')
+  await putImage(content, parseRepositoryName('second'), 'latest')
+  assert.deepEqual(await list(), ['first', 'of-another', 'second'])
+  await putImage(store.content, parseRepositoryName('third'), 'latest')
+  clock.advance(1000)
+  assert.deepEqual(await list(), ['first', 'of-another', 'second', 'third'])
+})
+
+it('a crowd that asks for one folder reads it once', async () => {
+  await using store = await openStore('inmemory')
+  const clock = new TestClock()
+  clock.advance(60_000)
+  const watched = watchedDriver(store.driver)
+  const listings = new Listings(watched.driver, clock)
+  await store.driver.write('/a/1', Buffer.from('x'))
+  const found = await Promise.all(Array.from({ length: 20 }, () => listings.list('/a')))
+  assert.deepEqual([...new Set(found.map((names) => names?.join()))], ['1'])
+  assert.equal(watched.calls.filter((call) => call === 'list /a').length, 1)
 })
 
 it('what is remembered is bounded', async () => {
