@@ -42,7 +42,10 @@ export async function lists(options: BenchOptions): Promise<Measurement[]> {
   const servers = { ours, theirs, repositories: root }
   const tagsPath = `/v2/${manyTags}/tags/list`
   const whole = { ours: tags, theirs: tags }
-  const [firstTags, firstRepositories] = [{ ours: 1000, theirs: tags }, { ours: 100, theirs: 100 }] as const
+  const [firstTags, firstRepositories] = [
+    { ours: 1000, theirs: tags },
+    { ours: 100, theirs: 100 },
+  ] as const
   const newTag = (turn: number) => `${manyTags}/_manifests/tags/new-${turn}`
   const newRepository = (turn: number) => `new-${turn}/_layers`
   const questions: Question[] = [
@@ -50,7 +53,13 @@ export async function lists(options: BenchOptions): Promise<Measurement[]> {
     { what: `tags/list of ${tags} tags, the first 1,000 (theirs: whole)`, path: `${tagsPath}?n=1000`, names: firstTags, isGoal: true },
     { what: `the first page of ${repositories} repositories`, path: '/v2/_catalog', names: firstRepositories, isGoal: true },
     { what: 'the first page of tags, after a change', path: `${tagsPath}?n=1000`, names: firstTags, change: newTag, isGoal: false },
-    { what: 'the first page of repositories, after a change', path: '/v2/_catalog', names: firstRepositories, change: newRepository, isGoal: false },
+    {
+      what: 'the first page of repositories, after a change',
+      path: '/v2/_catalog',
+      names: firstRepositories,
+      change: newRepository,
+      isGoal: false,
+    },
   ]
   const measurements: Measurement[] = []
   for (const question of questions) measurements.push(await measure(servers, question, options))
@@ -60,7 +69,8 @@ export async function lists(options: BenchOptions): Promise<Measurement[]> {
 /** What the lists look at, and no more: neither looks into a tag. */
 function makeFolders(root: string, tags: number, repositories: number): void {
   // 7919 and the numbers of names have no common divisor, so each comes once, in no order.
-  for (let index = 0; index < tags; index += 1) mkdirSync(join(root, manyTags, '_manifests/tags', `v1.${(index * 7919) % tags}`), { recursive: true })
+  for (let index = 0; index < tags; index += 1)
+    mkdirSync(join(root, manyTags, '_manifests/tags', `v1.${(index * 7919) % tags}`), { recursive: true })
   for (let index = 0; index < repositories; index += 1) {
     const name = `team-${index % 50}/image-${(index * 7919) % repositories}`
     for (const part of ['_layers/sha256', '_manifests/tags']) mkdirSync(join(root, name, part), { recursive: true })
@@ -98,7 +108,10 @@ async function ask(servers: Contestants, name: 'ours' | 'theirs', { path, names,
 const agent = new Agent({ keepAlive: true })
 
 /** Milliseconds until the last byte. The body may be chunked, as docker-registry's long ones are. */
-async function get(port: number, path: string): Promise<{ readonly status: number | undefined; readonly bytes: Buffer; readonly ms: number }> {
+async function get(
+  port: number,
+  path: string,
+): Promise<{ readonly status: number | undefined; readonly bytes: Buffer; readonly ms: number }> {
   const startedAt = performance.now()
   const [response] = (await once(request({ host: '127.0.0.1', port, path, agent }).end(), 'response')) as [IncomingMessage]
   const bytes = await buffer(response)
