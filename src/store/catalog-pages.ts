@@ -42,6 +42,6 @@ export class CatalogPages {
   /** Something was kept, perhaps in a repository that is new. */
   forget(): void {
     this.#changes += 1
-    if (this.#known.size > 0) this.#known.clear()
+    this.#known.clear()
   }
 }

@@ -148,6 +148,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   /** A type that the bytes do not tell themselves is kept, too. */
   async putManifest(repository: RepositoryName, manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array }): Promise<void> {
     await this.#manifests.put(repository, manifest)
+    this.#catalog.forget()
     this.#changes?.keptManifest(repository, manifest.descriptor.digest, manifest.bytes)
   }
 
@@ -172,12 +173,14 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
 
   /** Throws RegistryError BLOB_UNKNOWN when no repository has the blob. */
   async linkBlob(repository: RepositoryName, digest: Digest): Promise<void> {
-    await this.linkBlob(repository, digest)
+    await this.#blobs.link(repository, digest)
+    this.#catalog.forget()
     this.#changes?.keptBlob(repository, digest)
   }
 
   async adoptBlob(repository: RepositoryName, digest: Digest, file: string): Promise<void> {
     await this.#blobs.adopt(repository, digest, file)
+    this.#catalog.forget()
     this.#changes?.keptBlob(repository, digest)
   }
 
@@ -197,6 +200,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   /** After DIGEST_INVALID the upload is still there. */
   async finishUpload(repository: RepositoryName, id: string, digest: Digest): Promise<Descriptor> {
     const descriptor = await this.#uploads.finish(repository, id, digest)
+    this.#catalog.forget()
     this.#changes?.keptBlob(repository, digest)
     return descriptor
   }
@@ -217,6 +221,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     const parts = { driver: this.#driver, clock: this.#clock, blobs: this.#blobs, manifests: this.#manifests, referrers: this.#referrers }
     const kept = await pushManifest({ ...parts, rules: this.#manifestRules }, repository, manifest, target)
     const { digest } = kept.descriptor
+    this.#catalog.forget()
     this.#changes?.keptManifest(repository, digest, manifest.bytes)
     for (const tag of target.tags) this.#changes?.pointedTag(repository, tag, digest)
     return kept
@@ -257,11 +262,6 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     this.#manifests.forget(repository, digest)
     this.#changes?.unlinked(repository, digest)
     return this.#blobs.forget(repository, digest)
-  }
-
-  /** What may have made a repository, or half of it. */
-  #listed<T>(work: Promise<T>): Promise<T> {
-    return work.finally(() => this.#catalog.forget())
   }
 
   async #findTagged(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
