@@ -39,6 +39,8 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   const { certificateFile, key } = await makeKey(folder)
   const requests: string[] = []
   const server = createServer((request, response) => {
+    // Who asks by POST (OAuth 2) falls back to GET.
+    if (request.method !== 'GET') return answer(response, 405, {})
     const url = new URL(request.url ?? '/', 'http://token-server')
     const scopes = url.searchParams.getAll('scope').flatMap((scope) => scope.split(' '))
     requests.push(scopes.join(' '))
