@@ -48,6 +48,12 @@ export interface StorageDriver {
   removeEmptyFolder(path: string): Promise<boolean>
   /** Takes over a complete file of this machine, durably: after it resolves, a crash can't lose or halve it. The file is gone afterwards. */
   adopt(file: string, path: string): Promise<void>
+  /**
+   * Optional power: removes what writes below `path` have left behind when they were cut off by a crash, and that was last changed
+   * before `olderThanAt` (milliseconds since 1970), which must be before any write that runs began: other processes may be writing.
+   * Answers how many files.
+   */
+  removeLeftovers?(path: string, olderThanAt: number, signal: AbortSignal): Promise<number>
   /** Optional power: where this path lies on this machine, for those who can send files directly. */
   localFile?(path: string): string
   /** Optional power: a folder of this machine on the same device, from which `adopt` is a mere rename. */

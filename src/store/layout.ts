@@ -23,7 +23,8 @@ import { algorithmOf, type Digest, type DigestAlgorithm, hexOf } from '../oci/di
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 
-const root = '/docker/registry/v2'
+export const registryFolder = '/docker/registry/v2'
+const root = registryFolder
 
 export const repositoriesFolder = `${root}/repositories`
 export const fillsFolder = '/entrepot/fills'

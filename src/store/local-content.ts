@@ -32,6 +32,7 @@ import { CatalogPages } from './catalog-pages.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
 import type { StorageDriver } from './driver.ts'
 import { takeInventory } from './inventory.ts'
+import { registryFolder } from './layout.ts'
 import { Listings } from './listings.ts'
 import { defaultManifestRules, type ManifestRules } from './manifest-references.ts'
 import { Manifests } from './manifests.ts'
@@ -42,6 +43,8 @@ import { ReferrersTags } from './referrers-tags.ts'
 import { sweep, type SweepOptions, type SweepTotals } from './sweep.ts'
 import { findTag, isKnown, listTags, putTag, removeTag, removeTagsOf, tagChangedAt } from './tags.ts'
 import { Uploads } from './uploads.ts'
+
+const hourMs = 60 * 60 * 1000
 
 export interface LocalContentOptions {
   readonly driver: StorageDriver
@@ -244,8 +247,12 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   /** Safe while anybody pushes: what is younger than the grace period, or relied on since it began, stays. */
-  collectGarbage(options: SweepOptions, report: (line: string) => void, signal: AbortSignal): Promise<SweepTotals> {
-    return sweep({ driver: this.#driver, clock: this.#clock, options, report, forget: this.#forget }, signal)
+  async collectGarbage(options: SweepOptions, report: (line: string) => void, signal: AbortSignal): Promise<SweepTotals> {
+    const totals = await sweep({ driver: this.#driver, clock: this.#clock, options, report, forget: this.#forget }, signal)
+    // What a crash cut off is nobody's, either.
+    const longestWriteMs = Math.max(options.graceMs, hourMs)
+    if (!options.isDryRun) await this.#driver.removeLeftovers?.(registryFolder, this.#clock.now() - longestWriteMs, signal)
+    return totals
   }
 
   /** Everything that is kept, by a walk over the whole store. */

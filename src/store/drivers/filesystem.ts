@@ -156,10 +156,6 @@ export class FilesystemDriver implements StorageDriver {
     await syncFolder(dirname(target))
   }
 
-  /**
-   * Removes temporary files below `path` that were last changed before `olderThanAt` (milliseconds since 1970): those of
-   * writes that a crash cut off. Choose it older than any write can take, other processes may be writing. Returns how many.
-   */
   async removeLeftovers(path: string, olderThanAt: number, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted()
     let removed = 0
