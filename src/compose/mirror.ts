@@ -165,8 +165,6 @@ function opener(key: string, remote: Remote, proxy: Proxy, parts: MirrorParts): 
       trustedRealms: proxy.trustedrealms,
       ca,
       insecure,
-      // Names come with their `library/` from the routing.
-      libraryPrefix: false,
       connectTimeoutMs: proxy.connecttimeout,
       headersTimeoutMs: proxy.responseheadertimeout,
       bodyIdleTimeoutMs: proxy.bodyidletimeout,

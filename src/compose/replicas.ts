@@ -78,7 +78,6 @@ export function openPeers(membership: ClusterMembership, parts: PeerParts, build
       trustedRealms: [],
       // Blobs are verified by their digest, and the requests carry no secret: whose certificate it is does not matter here.
       insecure: true,
-      libraryPrefix: false,
       connectTimeoutMs: peerConnectMs,
       bodyIdleTimeoutMs: peerIdleMs,
       userAgent: parts.userAgent,

@@ -40,8 +40,6 @@ export interface RemoteContentOptions {
   /** PEM text of certificates to trust besides the system's. */
   readonly ca?: string | undefined
   readonly insecure?: boolean | undefined
-  /** Docker Hub's habit: `nginx` is `library/nginx`. */
-  readonly libraryPrefix: boolean
   readonly connectTimeoutMs?: number
   readonly headersTimeoutMs?: number
   readonly bodyIdleTimeoutMs?: number
@@ -67,7 +65,7 @@ export class RemoteContent implements TransferSource {
 
   /** Connects to nothing; the registry need not be there yet. Throws TypeError for a `url` that is none. */
   constructor(options: RemoteContentOptions) {
-    const { clock, log, trustedRealms, libraryPrefix, refusalMs = 60_000, facts } = options
+    const { clock, log, trustedRealms, refusalMs = 60_000, facts } = options
     const registry = new URL(options.url)
     const credentials = credentialsOf(options)
     this.#name = registry.host
@@ -88,7 +86,7 @@ export class RemoteContent implements TransferSource {
     const authorization = new Authorization({ registry, tokens, credentials, refusalMs, clock, log })
     this.#transport = transport
     this.#tokens = tokens
-    this.#session = new Session({ registry, libraryPrefix, transport, authorization, quota: this.#quota, clock, facts, sign: options.sign })
+    this.#session = new Session({ registry, transport, authorization, quota: this.#quota, clock, facts, sign: options.sign })
     this.#manifests = new Manifests(this.#session)
   }
 

@@ -3,7 +3,7 @@
 import { UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { parseChallenges } from '../oci/challenge.ts'
-import { type RepositoryName, withLibrary } from '../oci/names.ts'
+import type { RepositoryName } from '../oci/names.ts'
 import type { UpstreamFacts } from '../telemetry/facts.ts'
 import type { Answer } from './answers.ts'
 import type { Authorization, Grant } from './authorization.ts'
@@ -28,7 +28,6 @@ export interface Question {
 export interface SessionOptions {
   /** May have a path, which comes before /v2. */
   readonly registry: URL
-  readonly libraryPrefix: boolean
   readonly transport: Transport
   readonly authorization: Authorization
   readonly quota: QuotaState
@@ -87,8 +86,8 @@ export class Session {
 
   /** Asks the registry itself, with what authorization it wants. */
   async #askRegistry(question: Question, signal: AbortSignal): Promise<Asked> {
-    const { authorization, transport, libraryPrefix, quota, clock, sign } = this.#options
-    const repository = libraryPrefix ? withLibrary(question.repository) : question.repository
+    const { authorization, transport, quota, clock, sign } = this.#options
+    const { repository } = question
     const scope = `repository:${repository}:pull`
     const url = new URL(`${this.#base}${repository}/${question.path}`)
     for (const [name, value] of Object.entries(question.query ?? {})) url.searchParams.set(name, value)

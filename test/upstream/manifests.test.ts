@@ -75,14 +75,6 @@ describe('a manifest', () => {
     }
   })
 
-  it('of a one-component name is asked for below library/, but only where that is wanted', async () => {
-    await using hub = await hubWithImage()
-    await using plain = remoteFor(hub.url, { libraryPrefix: false })
-    await failureOf(plain.content.findManifest(alpine, latest, signal), 'denied')
-    await using mapping = remoteFor(hub.url)
-    assert.ok(await mapping.content.findManifest(alpine, latest, signal))
-  })
-
   it('whose tag moves between HEAD and GET is what GET said', async () => {
     await using hub = await hubWithImage()
     await using remote = remoteFor(hub.url)

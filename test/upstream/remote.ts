@@ -6,7 +6,15 @@ import type { AddressInfo } from 'node:net'
 import { UpstreamFailure, type UpstreamFailureKind } from '../../src/content.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { type Digest, parseDigest } from '../../src/oci/digest.ts'
-import { parseReference, parseRepositoryName, parseTag, type Reference, type RepositoryName, type Tag } from '../../src/oci/names.ts'
+import {
+  parseReference,
+  parseRepositoryName,
+  parseTag,
+  type Reference,
+  type RepositoryName,
+  type Tag,
+  withLibrary,
+} from '../../src/oci/names.ts'
 import type { Log } from '../../src/telemetry/log.ts'
 import { RemoteContent, type RemoteContentOptions } from '../../src/upstream/remote-content.ts'
 
@@ -56,11 +64,12 @@ export interface Remote extends AsyncDisposable {
 export function remoteFor(url: string, options: Partial<RemoteContentOptions> = {}): Remote {
   const clock = new StillClock()
   const log = new ReadableLog()
-  const content = new RemoteContent({ url, trustedRealms: [], libraryPrefix: true, userAgent: 'entrepot-test/1', clock, log, ...options })
+  const content = new RemoteContent({ url, trustedRealms: [], userAgent: 'entrepot-test/1', clock, log, ...options })
   return { content, clock, log, [Symbol.asyncDispose]: () => content.close() }
 }
 
-export const repositoryOf = (text: string): RepositoryName => parseRepositoryName(text)
+/** As the mirror names what Docker Hub calls so. */
+export const repositoryOf = (text: string): RepositoryName => withLibrary(parseRepositoryName(text))
 export const tagOf = (text: string): Tag => parseTag(text)
 export const referenceOf = (text: string): Reference => parseReference(text)
 export const digestFrom = (text: string): Digest => parseDigest(text)
