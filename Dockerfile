@@ -27,7 +27,7 @@ COPY src/cli/launcher.mjs dist/cli/launcher.mjs
 RUN ln -s /opt/entrepot/dist/cli/launcher.mjs /usr/local/bin/entrepot \
  && ln -s /opt/entrepot/dist/cli/launcher.mjs /usr/local/bin/registry \
  && install -d -o node -g node /var/lib/registry
-ENV NODE_ENV=production
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2
 VOLUME ["/var/lib/registry"]
 EXPOSE 5000
 USER node

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -117,6 +117,14 @@ describe('entrepot on the command line', () => {
     const { code, stdout } = await finished(start(systemNode, [launcher, '--version'], { cwd: folder }))
     assert.equal(code, 0)
     assert.match(stdout, /^entrepot /)
+  })
+
+  test('the launcher keeps compiled code beside the packages, and nothing among temporary files', async () => {
+    const place = join(folder, 'temporary')
+    await mkdir(place)
+    const { code } = await finished(start(process.execPath, [launcher, '--version'], { cwd: folder, env: { TMPDIR: place } }))
+    assert.deepEqual([code, await readdir(place)], [0, []])
+    assert.ok((await readdir(fileURLToPath(new URL('../../node_modules/.cache/entrepot', import.meta.url)))).length > 0)
   })
 
   test('the launcher hands SIGTERM on, and ends with 0', { skip: !existsSync(systemNode) && 'no other Node here' }, async () => {
