@@ -1,7 +1,8 @@
-// The benchmarks: `node test/bench/main.ts [tags|stale|cold|cached|push|lists|crowd …] [--quick] [--json]`. Prints what was measured beside what
+// The benchmarks: `node test/bench/main.ts [auth|tags|stale|cold|cached|push|lists|crowd …] [--quick] [--json]`. Prints what was measured beside what
 // is demanded; ends with 1 when a goal was missed. With `--json` there is one line of JSON for each measurement instead of a table.
 import { parseArgs } from 'node:util'
 import { ensurePackages } from '../support/packages.ts'
+import { auth } from './auth.bench.ts'
 import { cached } from './cached.bench.ts'
 import { cold } from './cold.bench.ts'
 import { crowd } from './crowd.bench.ts'
@@ -11,10 +12,10 @@ import { push } from './push.bench.ts'
 import { stale } from './stale.bench.ts'
 import { tags } from './tags.bench.ts'
 
-const benches: Readonly<Record<string, Bench>> = { tags, stale, cold, cached, push, lists, crowd }
+const benches: Readonly<Record<string, Bench>> = { auth, tags, stale, cold, cached, push, lists, crowd }
 
 /** Those that run Debian's servers, too. */
-const compared = new Set(['cached', 'push', 'lists'])
+const compared = new Set(['auth', 'cached', 'push', 'lists'])
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -27,7 +28,9 @@ async function main(): Promise<number> {
     process.stderr.write(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}\n`)
     return 2
   }
-  const problem = names.some((name) => compared.has(name)) ? await ensurePackages(['docker-registry', 'nginx', 'wrk']) : undefined
+  const problem = names.some((name) => compared.has(name))
+    ? await ensurePackages(['docker-registry', 'nginx', 'wrk', 'apache2-utils'])
+    : undefined
   if (problem !== undefined) {
     process.stderr.write(`${problem}\n`)
     return 2
