@@ -17,6 +17,8 @@ export interface StartOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** The store's folder; it stays then. A new one is made, and removed at the end, when not given. */
   readonly folder?: string
+  /** Environment variables that the configuration sees. */
+  readonly env?: Readonly<Record<string, string>>
   readonly clock?: Clock
 }
 
@@ -41,7 +43,7 @@ export async function startRegistry(options: StartOptions = {}): Promise<Registr
     ...(options.upstream === undefined ? {} : { proxy: { remoteurl: options.upstream, ...options.proxy } }),
     ...options.config,
   }
-  const { config } = loadConfig({ text: JSON.stringify(document), file: 'test.yml', env: {} })
+  const { config } = loadConfig({ text: JSON.stringify(document), file: 'test.yml', env: options.env ?? {} })
   const lines: string[] = []
   const accessLines: string[] = []
   const log = createLog({ level: 'debug', formatter: 'text', fields: {}, destination: { write: (line) => lines.push(line) } })
