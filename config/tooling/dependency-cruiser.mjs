@@ -44,7 +44,7 @@ const packages = {
   commander: 'cli',
   pino: 'telemetry',
   'p-limit': '(?:mirror|lib)',
-  'lru-cache': '(?:auth|http|mirror|store|upstream)',
+  'lru-cache': '(?:auth|cluster|http|mirror|store|upstream)',
 }
 
 export default {
