@@ -47,11 +47,10 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { facts } = counting
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
   const cluster = await openCluster(config, parts, building)
-  const { membership } = cluster
   const store = openStore(config, { ...parts, facts, changes: usage, cluster })
   if (usage !== undefined) building.use(usage).start(store.content)
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
-  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, membership, counting }
+  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, cluster, counting }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   const { readonly, uploadpurging } = config.storage.maintenance
@@ -87,7 +86,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const http2 = speaksHttp2(config.http)
   const serving = { handle: app.callback(), requests, log, clock }
   const server = building.use(await openServer({ ...serving, listen, tls, http2 }))
-  await membership?.announce({ server, config, open: (target) => openServer({ ...serving, listen: target }) }, building)
+  await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)
   const running = building.move()
   return {
     server,

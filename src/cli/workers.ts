@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerWorker } from '../cluster/worker-link.ts'
+import { FactHost } from '../cluster/worker-facts.ts'
 import { LeaseHost } from '../cluster/worker-leases.ts'
 import type { Config } from '../config/load.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -50,6 +51,7 @@ export async function serveByWorkers({ config, log, stopping }: WorkersOptions):
 class Crew {
   readonly #log: Log
   readonly #leases = new LeaseHost()
+  readonly #facts = new FactHost()
   /** For http.secret, when the configuration has none. */
   readonly #secret = randomBytes(32).toString('hex')
   readonly #living = new Set<Worker>()
@@ -81,6 +83,7 @@ class Crew {
     const serves = new Promise<string | undefined>((resolve) => {
       answerWorker(worker, {
         ...this.#leases.servicesFor(worker),
+        ...this.#facts.services,
         secret: () => this.#secret,
         'worker.serves': (address) => resolve(String(address)),
       })

@@ -17,31 +17,28 @@ export class FactHost {
   readonly #facts = new LRUCache<string, string>({ max: mostFacts })
   readonly #boards = new LRUCache<string, Map<string, string>>({ max: mostFacts })
 
-  get services(): Services {
-    return { fact: (command, ...args) => this.#answer(String(command), args.map(String)) }
+  readonly #commands: Readonly<Record<string, (key: string, ...rest: readonly string[]) => unknown>> = {
+    GET: (key) => this.#facts.get(key) ?? null,
+    SET: (key, value = '', _px, ttlMs) => void this.#facts.set(key, value, ttlMs === undefined ? {} : { ttl: Number(ttlMs) }),
+    HSET: (key, name = '', value = '') => void this.#boards.set(key, this.#boardOf(key).set(name, value)),
+    HDEL: (key, name = '') => (this.#boardOf(key).delete(name) ? 1 : 0),
+    HGETALL: (key) => [...this.#boardOf(key)].flat(),
+    // A board lives as long as the primary, which no worker outlives.
+    PEXPIRE: () => 1,
   }
 
   /** Throws for what is not one of the commands. */
-  #answer(command: string, [key = '', ...rest]: readonly string[]): unknown {
-    const [first = '', second = '', third = ''] = rest
-    switch (command) {
-      case 'GET':
-        return this.#facts.get(key) ?? null
-      case 'SET':
-        this.#facts.set(key, first, second === 'PX' ? { ttl: Number(third) } : {})
-        return 'OK'
-      case 'HSET':
-        this.#boards.set(key, (this.#boards.get(key) ?? new Map<string, string>()).set(first, second))
-        return 1
-      case 'HDEL':
-        return this.#boards.get(key)?.delete(first) === true ? 1 : 0
-      case 'HGETALL':
-        return [...(this.#boards.get(key) ?? [])].flat()
-      case 'PEXPIRE':
-        // A board lives as long as the primary, which every worker does not outlive.
-        return 1
-      default:
-        throw new Error(`the primary knows no command ${command}`)
+  get services(): Services {
+    return {
+      fact: (name, key, ...rest) => {
+        const command = this.#commands[String(name)]
+        if (command === undefined) throw new Error(`the primary knows no command ${String(name)}`)
+        return command(String(key), ...rest.map(String))
+      },
     }
+  }
+
+  #boardOf(key: string): Map<string, string> {
+    return this.#boards.get(key) ?? new Map<string, string>()
   }
 }

@@ -1,31 +1,40 @@
-// `redis` and `cluster` of the configuration → what replicas agree by. Without Redis this process is alone. Part of compose.
+// `redis` and `cluster` of the configuration → what replicas agree by; the workers of one host agree through their primary. A process
+// that has neither is alone. Part of compose.
 import { hostname } from 'node:os'
 import { fixedSecret, type HttpSecret, randomSecret, SharedSecret } from '../cluster/http-secret.ts'
 import type { Leases } from '../cluster/leases.ts'
 import { LocalLeases } from '../cluster/local-leases.ts'
 import { RedisConnection } from '../cluster/redis.ts'
-import type { RedisSettings } from '../cluster/redis-client.ts'
 import { RedisFacts } from '../cluster/redis-facts.ts'
 import { RedisLeases } from '../cluster/redis-leases.ts'
 import type { SharedFacts } from '../cluster/shared-facts.ts'
+import { factsOfPrimary } from '../cluster/worker-facts.ts'
+import { WorkerLeases } from '../cluster/worker-leases.ts'
 import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { type ClusterMembership, joinCluster } from './replicas.ts'
+import { addressOf, openOwnPort, type Serving } from './replicas.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export interface Cluster {
-  /** `undefined`: nothing is shared. */
-  readonly shared: { readonly redis: RedisConnection; readonly leases: Leases; readonly facts: SharedFacts } | undefined
-  /** Of the processes of this host, or of replicas; `undefined`: there is one process. */
-  readonly membership: ClusterMembership | undefined
-  readonly isAlone: boolean
+  /** `undefined`: this process is alone, nothing is shared. */
+  readonly shared: Shared | undefined
+  /** `undefined`: without Redis. */
+  readonly redis: RedisConnection | undefined
   /** Of all who may write to the store; of this process where it is alone. Those of replicas throw RedisAway. */
   readonly leases: Leases
   /** `http.secret`, or one that the replicas agree on, or that of this host's processes, or a random one. The same at each call. */
   readonly secret: () => Promise<HttpSecret>
-  /** How the others know this replica, for `Leases.holderOf`. To be changed once it is known where it listens. */
-  readonly node: { address: string }
+  /** Tells the others where this process can be asked. To be called when the server listens; what it opens is closed with `building`. */
+  announce(serving: Serving, building: AsyncDisposableStack): Promise<void>
+}
+
+/** Between the replicas, or between the worker processes of one host. */
+export interface Shared {
+  readonly leases: Leases
+  readonly facts: SharedFacts
+  /** Holders of leases are named by where the others reach them: `http://10.0.0.3:5000`, with http.prefix. */
+  self(): string
 }
 
 export interface ClusterParts {
@@ -37,43 +46,58 @@ export interface ClusterParts {
 
 /** Throws Errors that name the configuration key. A Redis that is away is waited for only briefly. */
 export async function openCluster(config: Config, parts: ClusterParts, building: AsyncDisposableStack): Promise<Cluster> {
-  const { redis: settings, cluster } = config
-  const membership = await joinCluster(config, parts)
-  const node = { address: cluster.advertise ?? hostname() }
-  const shared = settings === undefined || settings.addrs.length === 0 ? undefined : await openShared(settings, node, parts, building)
+  const { redis: settings } = config
+  const { primary, log } = parts
+  const node = { address: config.cluster.advertise ?? hostname() }
+  // Redis counts in the system's time.
+  const hasRedis = settings !== undefined && settings.addrs.length > 0
+  const redis = hasRedis ? building.use(await RedisConnection.open(settings, { clock: systemClock, log })) : undefined
+  const shared = openShared({ redis, primary, node }, parts, building)
   let opening: Promise<HttpSecret> | undefined
   return {
     shared,
-    membership,
-    isAlone: shared === undefined && membership === undefined,
-    leases: shared?.leases ?? membership?.leases ?? new LocalLeases(node.address),
-    secret: () => (opening ??= openSecret(config, { redis: shared?.redis, ofHost: membership?.secret }, parts, building)),
-    node,
+    redis,
+    leases: shared?.leases ?? new LocalLeases(node.address),
+    secret: () => (opening ??= openSecret(config, redis, parts, building)),
+    async announce(serving, opened) {
+      if (shared === undefined) return
+      node.address =
+        primary === undefined ? addressOf(config, serving.server) : await openOwnPort(config, redis !== undefined, serving, opened)
+      if (redis === undefined) await primary?.ask('lease.name', node.address)
+    },
   }
 }
 
-async function openShared(
-  settings: RedisSettings,
-  node: Cluster['node'],
+interface SharedOver {
+  readonly redis: RedisConnection | undefined
+  readonly primary: Link | undefined
+  readonly node: { readonly address: string }
+}
+
+function openShared(
+  { redis, primary, node }: SharedOver,
   { clock, log }: ClusterParts,
   building: AsyncDisposableStack,
-): Promise<NonNullable<Cluster['shared']>> {
-  // Redis counts in the system's time.
-  const redis = building.use(await RedisConnection.open(settings, { clock: systemClock, log }))
-  const leases = building.use(new RedisLeases({ redis, holder: () => node.address, clock: systemClock, log }))
-  const facts = building.use(RedisFacts.open({ redis, leases, clock, log }))
-  return { redis, leases, facts }
+): Shared | undefined {
+  const self = () => node.address
+  if (redis !== undefined) {
+    const leases = building.use(new RedisLeases({ redis, holder: self, clock: systemClock, log }))
+    return { leases, facts: building.use(RedisFacts.open({ redis, leases, clock, log })), self }
+  }
+  if (primary === undefined) return undefined
+  const leases = new WorkerLeases(primary)
+  return { leases, facts: building.use(RedisFacts.open({ redis: factsOfPrimary(primary), leases, clock, log })), self }
 }
 
 async function openSecret(
   { http, storage }: Config,
-  { redis, ofHost }: { readonly redis: RedisConnection | undefined; readonly ofHost: string | undefined },
+  redis: RedisConnection | undefined,
   parts: ClusterParts,
   building: AsyncDisposableStack,
 ): Promise<HttpSecret> {
   if (http.secret !== undefined) return fixedSecret(http.secret)
   if (redis !== undefined) return building.use(await SharedSecret.open({ redis, ...parts }))
-  if (ofHost !== undefined) return fixedSecret(ofHost)
+  if (parts.primary !== undefined) return fixedSecret(String(await parts.primary.ask('secret')))
   if (!storage.maintenance.readonly.enabled) {
     parts.log.warn(
       {},

@@ -14,6 +14,7 @@ import { isDockerHub } from '../mirror/namespaces.ts'
 import { OfflineContent } from '../mirror/offline.ts'
 import { OnDemandSources } from '../mirror/on-demand-sources.ts'
 import { NegativeAnswers } from '../mirror/negative-answers.ts'
+import type { OpenFillTransfers } from '../mirror/fill-transfers.ts'
 import { PullThrough } from '../mirror/pull-through.ts'
 import { RoutedUpstreams } from '../mirror/routed-upstreams.ts'
 import { createRouting, nameOf, type RoutingRules } from '../mirror/routing.ts'
@@ -24,7 +25,8 @@ import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { TagRule } from '../mirror/tag-policies.ts'
 import { RemoteContent } from '../upstream/remote-content.ts'
-import { type ClusterMembership, openPeers, peerAccessOf } from './replicas.ts'
+import type { Cluster } from './cluster.ts'
+import { openPeers, peerAccessOf } from './replicas.ts'
 
 type Proxy = NonNullable<Config['proxy']>
 /** What it takes to talk to one registry, in each place where the configuration has it. */
@@ -36,8 +38,7 @@ export interface MirrorParts {
   readonly log: Log
   readonly clock: Clock
   readonly userAgent: string
-  /** `undefined`: this process is alone. */
-  readonly membership?: ClusterMembership | undefined
+  readonly cluster: Pick<Cluster, 'shared' | 'secret'>
   readonly counting: Counting
 }
 
@@ -51,13 +52,13 @@ export interface Mirror {
 /** What it opens is closed with `building`. Throws Errors that name the configuration key. Asks nobody anything. */
 export async function openMirror(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): Promise<Mirror> {
   const rules = routingOf(proxy)
-  const { local, membership, clock } = parts
+  const { local, cluster, clock } = parts
   const pullThrough = proxy.offline ? undefined : await openPullThrough(proxy, rules, parts, building)
   const content = pullThrough ?? new OfflineContent(local)
   const isAdmitted = createAdmission(proxy.repositories, rules)
   return {
     content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
-    peers: membership === undefined || pullThrough === undefined ? undefined : peerAccessOf(membership.secret, pullThrough, clock),
+    peers: cluster.shared === undefined || pullThrough === undefined ? undefined : peerAccessOf(await cluster.secret(), pullThrough, clock),
     nameOf: (ns, name) => nameOf(rules, ns, name),
   }
 }
@@ -78,25 +79,14 @@ async function openPullThrough(
   parts: MirrorParts,
   building: AsyncDisposableStack,
 ): Promise<PullThrough> {
-  const { local, driver, clock, log, membership } = parts
+  const { local, driver, clock, log } = parts
   const sourceOf = openUpstreams(proxy, parts, building)
   const upstream = new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, clock })
   return building.use(
     await PullThrough.open({
       local,
       upstream,
-      ...(membership === undefined
-        ? {}
-        : {
-            transfersOf: sharedTransfers({
-              source: upstream,
-              local,
-              leases: membership.leases,
-              peers: openPeers(membership, parts, building),
-              clock,
-              log,
-            }),
-          }),
+      ...(await sharedFills(upstream, parts, building)),
       policy: {
         ttlSeconds: proxy.tags.ttl / 1000,
         staleWhileRevalidateSeconds: proxy.tags.stalewhilerevalidate / 1000,
@@ -113,6 +103,19 @@ async function openPullThrough(
       facts: parts.counting.facts,
     }),
   )
+}
+
+/** Among several processes each blob is fetched by one of them. */
+async function sharedFills(
+  source: TransferSource,
+  parts: MirrorParts,
+  building: AsyncDisposableStack,
+): Promise<{ transfersOf?: OpenFillTransfers }> {
+  const { local, clock, log, cluster } = parts
+  const { shared } = cluster
+  if (shared === undefined) return {}
+  const peers = openPeers(shared.self, await cluster.secret(), parts, building)
+  return { transfersOf: sharedTransfers({ source, local, leases: shared.leases, peers, clock, log }) }
 }
 
 function tagRuleOf({ match, ttl, stalewhilerevalidate, staleiferror }: Proxy['tags']['rules'][number]): TagRule {

@@ -1,7 +1,7 @@
 // The other replicas: how this one is found by them, how it asks them for a running fill, and what it answers. Part of compose.
-import type { Leases } from '../cluster/leases.ts'
-import { WorkerLeases } from '../cluster/worker-leases.ts'
-import type { Link } from '../cluster/worker-link.ts'
+import { networkInterfaces } from 'node:os'
+import type { HttpSecret } from '../cluster/http-secret.ts'
+import { parseListenTarget } from '../config/listen-target.ts'
 import type { Config } from '../config/load.ts'
 import type { OpenServer, ServerOptions } from '../http/server.ts'
 import { isSignedByPeer, signatureHeader, signPeer } from '../cluster/peer-signature.ts'
@@ -13,50 +13,49 @@ import type { Peers } from '../mirror/shared-transfers.ts'
 import type { Log } from '../telemetry/log.ts'
 import { RemoteContent } from '../upstream/remote-content.ts'
 
-/** What a process needs to know to be one of several. */
-export interface ClusterMembership {
-  readonly leases: Leases
-  /** http.secret, the same on all. */
-  readonly secret: string
-  /** Where the others reach this one: `http://10.0.0.3:5000`, with http.prefix; holders of leases are named so. Known once the server listens. */
-  self(): string
-  /** To be called when the server listens. What it opens is closed with `building`. */
-  announce(serving: Serving, building: AsyncDisposableStack): Promise<void>
-}
-
 /** The running server, and how another one like it is opened. */
 export interface Serving {
   readonly server: OpenServer
-  readonly config: Config
   open(listen: ServerOptions['listen']): Promise<OpenServer>
 }
 
-/** `undefined`: this process is alone. */
-export async function joinCluster(
+/**
+ * Where the other replicas reach this one, with http.prefix: `cluster.advertise`, or the address that is listened on where it names
+ * a host, or else the first address of an interface that is not for this machine alone.
+ */
+export function addressOf({ http, cluster }: Config, { port }: Pick<OpenServer, 'port'>): string {
+  const scheme = http.tls === undefined ? 'http' : 'https'
+  const { advertise } = cluster
+  if (advertise?.includes('://') === true) return advertise.replace(/\/+$/, '')
+  return `${scheme}://${advertise ?? `${inUrl(reachableHost(http))}:${port}`}${http.prefix.replace(/\/+$/, '')}`
+}
+
+/** Workers of one host share a port, so each has one more, for the others. Answers its address. */
+export async function openOwnPort(
   config: Config,
-  { primary }: { readonly primary?: Link | undefined },
-): Promise<ClusterMembership | undefined> {
-  return primary === undefined ? undefined : joinWorkers(config, primary)
+  hasOtherHosts: boolean,
+  { open }: Serving,
+  building: AsyncDisposableStack,
+): Promise<string> {
+  const host = hasOtherHosts ? reachableHost(config.http) : '127.0.0.1'
+  const { port } = building.use(await open({ host, port: 0, exclusive: true }))
+  return `http://${inUrl(host)}:${port}${config.http.prefix.replace(/\/+$/, '')}`
 }
 
-/** Workers of one host share a port, so each has one more for the others. */
-async function joinWorkers(config: Config, primary: Link): Promise<ClusterMembership> {
-  const secret = config.http.secret ?? String(await primary.ask('secret'))
-  let self = ''
-  return {
-    leases: new WorkerLeases(primary),
-    secret,
-    self: () => self,
-    async announce({ open }, building) {
-      const { port } = building.use(await open({ host: '127.0.0.1', port: 0, exclusive: true }))
-      self = `http://127.0.0.1:${port}${pathOf(config.http.prefix)}`
-      await primary.ask('lease.name', self)
-    },
-  }
+function reachableHost({ net, addr }: Config['http']): string {
+  const listening = parseListenTarget(net, addr)
+  const host = 'path' in listening ? undefined : listening.host
+  return host === undefined || host === '0.0.0.0' || host === '::' ? ownAddress() : host
 }
 
-function pathOf(prefix: string): string {
-  return prefix.replace(/\/+$/, '')
+function ownAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  const outside = addresses.filter(({ internal, address }) => !internal && !/^(?:fe80:|169\.254\.)/.test(address))
+  return (outside.find(({ family }) => family === 'IPv4') ?? outside[0])?.address ?? '127.0.0.1'
+}
+
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
 }
 
 /** A holder that brings nothing for so long is asked again, or its lease taken over. */
@@ -70,8 +69,7 @@ interface PeerParts {
 }
 
 /** Closed with `building`. Connects to nothing yet. */
-export function openPeers(membership: ClusterMembership, parts: PeerParts, building: AsyncDisposableStack): Peers {
-  const { secret } = membership
+export function openPeers(self: () => string, secret: HttpSecret, parts: PeerParts, building: AsyncDisposableStack): Peers {
   const open = (node: string) =>
     new RemoteContent({
       url: `${node}${peerPath}`,
@@ -81,24 +79,24 @@ export function openPeers(membership: ClusterMembership, parts: PeerParts, build
       connectTimeoutMs: peerConnectMs,
       bodyIdleTimeoutMs: peerIdleMs,
       userAgent: parts.userAgent,
-      sign: (method, url) => ({ [signatureHeader]: signPeer(secret, method, `${url.pathname}${url.search}`, parts.clock.now()) }),
+      sign: (method, url) => ({ [signatureHeader]: signPeer(secret.current, method, `${url.pathname}${url.search}`, parts.clock.now()) }),
       clock: parts.clock,
       log: parts.log,
     })
   const nodes = building.use(new OnDemandSources(open, parts.log))
   return {
     get self() {
-      return membership.self()
+      return self()
     },
     openBlob: (node, { repository, digest, range }, signal) => nodes.of(node).openBlob(repository, digest, range, signal),
   }
 }
 
 /** What this replica answers the others. */
-export function peerAccessOf(secret: string, mirror: PullThrough, clock: Clock): PeerAccess {
+export function peerAccessOf(secret: HttpSecret, mirror: PullThrough, clock: Clock): PeerAccess {
   return {
     findBlob: mirror.findRunning.bind(mirror),
-    isPeer: (request) => isSignedByPeer(secret, request, clock.now()),
+    isPeer: (request) => secret.all.some((each) => isSignedByPeer(each, request, clock.now())),
     signatureHeader,
   }
 }

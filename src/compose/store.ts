@@ -58,7 +58,7 @@ export function openStore(config: Config, parts: StoreParts): Store {
     manifestRules: manifestRulesOf(config),
     // Where everybody may pull everything, whoever knows a digest may have the blob.
     mountsFromAnywhere: isOpenToAll(config),
-    leases: parts.cluster?.isAlone === false ? parts.cluster.leases : undefined,
+    leases: parts.cluster?.shared?.leases,
     ...descriptorCacheOf(config, driver, parts),
   })
   return { driver, content }
@@ -75,8 +75,8 @@ function descriptorCacheOf(
 ): { descriptorCache?: DescriptorCache } {
   if (cache.blobdescriptor === undefined) return {}
   const near = new MemoryDescriptorCache({ clock, maxEntries: cache.blobdescriptorsize })
-  if (cache.blobdescriptor !== 'redis' || cluster?.shared === undefined) return { descriptorCache: countedIn(facts, near) }
-  const far = new RedisDescriptorCache({ redis: cluster.shared.redis, log })
+  if (cache.blobdescriptor !== 'redis' || cluster?.redis === undefined) return { descriptorCache: countedIn(facts, near) }
+  const far = new RedisDescriptorCache({ redis: cluster.redis, log })
   // A file of this machine is found for less than Redis costs; S3 is believed to have what Redis says.
   const isLocal = driver.localFile !== undefined
   const isThere = isLocal ? async (digest: Digest) => (await driver.stat(blobDataPath(digest)))?.kind === 'file' : undefined
