@@ -3,6 +3,7 @@ import { startHealthChecks } from './compose/health.ts'
 import { openAuthentication } from './compose/auth.ts'
 import { openCluster } from './compose/cluster.ts'
 import { openMirror } from './compose/mirror.ts'
+import { openNotifications } from './compose/notify.ts'
 import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
@@ -43,8 +44,7 @@ export interface Running extends AsyncDisposable {
 export async function compose(config: Config, parts: ComposeParts): Promise<Running> {
   await using building = new AsyncDisposableStack()
   const { log, clock, userAgent } = parts
-  const { health, debug, counting } = createOperation(config, parts)
-  const { facts } = counting
+  const { health, debug, counting, facts, meters } = createOperation(config, parts)
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
   const cluster = await openCluster(config, parts, building)
   const store = openStore(config, { ...parts, facts, changes: usage, cluster })
@@ -57,6 +57,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   if (own !== undefined && !readonly.enabled && uploadpurging.enabled) {
     building.use(startPurging(uploadpurging, { store: store.content, clock, log, leases: cluster.leases }))
   }
+  const notified = await openNotifications(config, { meters, store: store.content, clock, log }, building)
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
@@ -69,7 +70,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     log: parts.log,
     requests,
     accessLog,
-    observers: counting.observers(requests),
+    observers: [...counting.observers(requests), ...notified],
     prefix: config.http.prefix,
     host: config.http.host,
     relativeUrls: config.http.relativeurls,

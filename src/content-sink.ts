@@ -57,8 +57,8 @@ export interface WritableContent {
     manifest: PushedManifest,
     target: { readonly expected?: Digest; readonly tags: readonly Tag[] },
   ): Promise<KeptManifest>
-  /** With all tags that point at it. False: there was none. */
-  removeManifest(repository: RepositoryName, digest: Digest): Promise<boolean>
+  /** With all tags that point at it: these are answered. `undefined`: there was none. */
+  removeManifest(repository: RepositoryName, digest: Digest): Promise<readonly Tag[] | undefined>
   removeTag(repository: RepositoryName, tag: Tag): Promise<boolean>
   /** Takes the blob out of the repository; its bytes go with the next sweep that finds no other link. */
   removeBlob(repository: RepositoryName, digest: Digest): Promise<boolean>

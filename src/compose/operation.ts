@@ -1,8 +1,10 @@
 // What operators look at: health, counters, and the address where both can be read. Made first, so that every part can tell of itself.
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Facts } from '../telemetry/facts.ts'
 import { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Meters } from '../telemetry/meters.ts'
 import { createDebug, type Debug } from './debug.ts'
 import { type Counting, createCounting } from './metrics.ts'
 
@@ -11,10 +13,13 @@ export interface Operation {
   readonly health: Health
   readonly debug: Debug
   readonly counting: Counting
+  readonly facts: Facts
+  readonly meters: Meters
 }
 
 export function createOperation(config: Config, parts: { readonly clock: Clock; readonly log: Log }): Operation {
   const health = new Health()
   const debug = createDebug(config, { ...parts, health })
-  return { health, debug, counting: createCounting(config, { routes: debug.routes, health, clock: parts.clock }) }
+  const counting = createCounting(config, { routes: debug.routes, health, clock: parts.clock })
+  return { health, debug, counting, facts: counting.facts, meters: counting.meters }
 }

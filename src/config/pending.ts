@@ -18,7 +18,6 @@ const pending: Readonly<Record<string, string>> = {
   'http.tls.letsencrypt': `Let's Encrypt is ${notYet}: the port speaks plain HTTP`,
   'http.limits': `limits per client are ${notYet}`,
   'http.dashboard': `the dashboard is ${notYet}`,
-  notifications: `notifications are ${notYet}`,
   'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
   'proxy.ttl': `removal of unused content is ${notYet}: everything is kept`,
   'proxy.maxsize': `the limit on the size of the cache is ${notYet}: watch the disk`,

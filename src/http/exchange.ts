@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provenance } from '../content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import type { Reference, RepositoryName } from '../oci/names.ts'
+import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
 import { endAfterBody, isUnread, isWaiting } from './request-body.ts'
 
 const noHeaders: readonly string[] = []
@@ -33,6 +33,10 @@ export class Exchange {
   reference: Reference | undefined
   descriptor: Descriptor | undefined
   provenance: Provenance | undefined
+  /** Tags that went with a manifest. */
+  removedTags: readonly Tag[] | undefined
+  /** Of a blob that was mounted. */
+  mountedFrom: RepositoryName | undefined
   /** How long content was waited for, where upstream had a part in it. */
   upstreamMs: number | undefined
   /** When the first byte of a blob went out, counted from the request. */
@@ -72,6 +76,12 @@ export class Exchange {
     this.descriptor = descriptor
     this.provenance = provenance
     if (provenance.verdict !== 'hit') this.upstreamMs = this.elapsedMs
+  }
+
+  /** Noted for observers: what was pushed or mounted. */
+  kept(repository: RepositoryName, reference: Reference, descriptor: Descriptor): void {
+    this.asksFor(repository, reference)
+    this.descriptor = descriptor
   }
 
   /** Since the request. */

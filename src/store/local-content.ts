@@ -230,14 +230,14 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     return kept
   }
 
-  async removeManifest(repository: RepositoryName, digest: Digest): Promise<boolean> {
+  async removeManifest(repository: RepositoryName, digest: Digest): Promise<readonly Tag[] | undefined> {
     const manifest = await this.#manifests.find(repository, digest)
     // Tags first: one that points at nothing would be listed for ever.
-    await removeTagsOf(this.#driver, repository, digest)
+    const tags = await removeTagsOf(this.#driver, repository, digest)
     const wasThere = await this.#manifests.remove(repository, digest)
     await this.#referrers.remove(repository, digest, manifest === undefined ? undefined : subjectOf(manifest))
     this.#changes?.unlinked(repository, digest)
-    return wasThere
+    return wasThere ? tags : undefined
   }
 
   async removeBlob(repository: RepositoryName, digest: Digest): Promise<boolean> {

@@ -65,17 +65,21 @@ export async function removeTag(driver: StorageDriver, repository: RepositoryNam
   }
 }
 
-/** Removes the tags that point at the manifest. */
-export async function removeTagsOf(driver: StorageDriver, repository: RepositoryName, digest: Digest): Promise<void> {
+/** Removes the tags that point at the manifest, and says which these were. */
+export async function removeTagsOf(driver: StorageDriver, repository: RepositoryName, digest: Digest): Promise<Tag[]> {
+  const removed: Tag[] = []
   try {
     const names = ((await driver.list(tagsFolder(repository))) ?? []).filter(isTag)
     for (let next = 0; next < names.length; next += batchSize) {
       await Promise.all(
         names.slice(next, next + batchSize).map(async (tag) => {
-          if ((await readLink(driver, currentLinkPath(repository, tag))) === digest) await driver.remove(tagFolder(repository, tag))
+          if ((await readLink(driver, currentLinkPath(repository, tag))) !== digest) return
+          await driver.remove(tagFolder(repository, tag))
+          removed.push(tag)
         }),
       )
     }
+    return removed
   } catch (error) {
     throw trouble(`removing the tags of ${digest} in ${repository}`, error)
   }

@@ -84,7 +84,7 @@ export class WritableMemory implements WritableContent {
   }
 
   async removeManifest(repository: RepositoryName, digest: Digest) {
-    return this.manifests.delete(`${repository}@${digest}`)
+    return this.manifests.delete(`${repository}@${digest}`) ? [] : undefined
   }
 
   async removeTag(repository: RepositoryName, tag: Tag) {

@@ -142,7 +142,7 @@ it('many who push, remove and push again while two sweeps run lose nothing', { t
       const found = await contentOver(store.driver).findBlob(busybox, digestOf(bytes))
       assert.ok(bytes.equals((await collect(found?.open(undefined, never))) ?? Buffer.alloc(0)))
     }
-    assert.equal(await content.removeManifest(busybox, manifest.descriptor.digest), true)
+    assert.notEqual(await content.removeManifest(busybox, manifest.descriptor.digest), undefined)
     for (const digest of [...blobs.map((bytes) => digestOf(bytes)), manifest.descriptor.digest]) await age(store.driver, digest)
   }
 

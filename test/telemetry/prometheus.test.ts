@@ -83,7 +83,7 @@ describe('Prometheus', await needsPackages('Prometheus', ['prometheus']), () => 
     const used = new Set([...namesIn(dashboard), ...namesIn(alerts)].map((name) => name.replace(/_bucket$/, '')))
     assert.ok(used.size > 20)
     assert.deepEqual(
-      [...used].filter((name) => !known.has(name) && !name.startsWith('registry_notifications')),
+      [...used].filter((name) => !known.has(name)),
       [],
     )
     assert.ok(JSON.parse(dashboard))

@@ -83,4 +83,6 @@ const endpoint = z.object({
 export const notifications = z.object({
   events: z.object({ includereferences: boolean().default(false) }).prefault({}),
   endpoints: list(endpoint).default([]),
+  /** Where events wait; `entrepot-notifications` beside the content when not set and the content lies in files, else nowhere for long. */
+  folder: text().optional(),
 })

@@ -8,6 +8,7 @@ export function createBlobDelete({ content, naming }: WriteParts): Handler {
   return async (exchange, [rawName, rawDigest]) => {
     const { asked, repository } = naming(exchange, rawName)
     const digest = digestIn(rawDigest)
+    exchange.asksFor(repository, digest)
     if (!(await content.removeBlob(repository, digest))) throw unknownBlob(asked, digest)
     answer(exchange, 202, ['Content-Length', '0'], undefined)
   }

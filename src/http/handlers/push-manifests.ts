@@ -20,6 +20,7 @@ export function createManifestPush({ content, naming, locate }: WriteParts): Han
       target,
     )
     const { digest } = descriptor
+    exchange.kept(repository, reference, descriptor)
     const headers = [
       'Location',
       locate(exchange, `/v2/${asked}/manifests/${digest}`),
@@ -44,10 +45,10 @@ export function createManifestDelete({ content, naming }: WriteParts): Handler {
   return async (exchange, [rawName, rawReference]) => {
     const { asked, repository } = naming(exchange, rawName)
     const reference = referenceIn(rawReference)
-    const wasThere = isDigestReference(reference)
-      ? await content.removeManifest(repository, reference satisfies Digest)
-      : await content.removeTag(repository, reference)
-    if (!wasThere) throw unknownManifest(asked, reference)
+    exchange.asksFor(repository, reference)
+    if (isDigestReference(reference)) exchange.removedTags = await content.removeManifest(repository, reference satisfies Digest)
+    else if (await content.removeTag(repository, reference)) exchange.removedTags = []
+    if (exchange.removedTags === undefined) throw unknownManifest(asked, reference)
     answer(exchange, 202, ['Content-Length', '0'], undefined)
   }
 }

@@ -1,6 +1,7 @@
 // Uploads of blobs (distribution-spec, "Pushing Blobs"): begun, continued, asked about, finished, given up. All that there is of an
 // upload is in the store and in its address, so any replica can answer each of its requests.
 import type { UploadState } from '../../content-sink.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
 import { algorithmOf, type Digest, type DigestAlgorithm, digestOf, isDigest, isDigestAlgorithm, parseDigest } from '../../oci/digest.ts'
 import { isRegistryError, RegistryError } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/names.ts'
@@ -27,7 +28,10 @@ export function createUploadHandlers(parts: WriteParts): UploadHandlers {
       const { asked, repository } = parts.naming(exchange, rawName)
       const query = new URLSearchParams(exchange.query)
       const mounted = await mount(parts, exchange, { repository, query })
-      if (mounted !== undefined) return answerCreatedBlob(parts, exchange, asked, mounted)
+      if (mounted !== undefined) {
+        exchange.kept(repository, mounted.digest, mounted)
+        return answerCreatedBlob(parts, exchange, asked, mounted.digest)
+      }
       const digest = wholeBlobIn(exchange, query)
       const algorithm = digest === undefined ? algorithmIn(query) : algorithmOf(digest)
       const upload = await content.beginUpload(repository, algorithm)
@@ -35,7 +39,7 @@ export function createUploadHandlers(parts: WriteParts): UploadHandlers {
         answerUpload(parts, exchange, 202, { asked, repository, upload }, ['OCI-Chunk-Min-Length', String(minChunkBytes)])
         return
       }
-      await takeWhole(parts, exchange, { repository, upload, digest })
+      exchange.kept(repository, digest, await takeWhole(parts, exchange, { repository, upload, digest }))
       answerCreatedBlob(parts, exchange, asked, digest)
     },
 
@@ -50,6 +54,7 @@ export function createUploadHandlers(parts: WriteParts): UploadHandlers {
       const session = await sessionOf(parts, exchange, captures)
       await receiveChunk(parts, exchange, session)
       const descriptor = await content.finishUpload(session.repository, session.upload.id, digest)
+      exchange.kept(session.repository, digest, descriptor)
       answerCreatedBlob(parts, exchange, session.asked, descriptor.digest)
     }),
 
@@ -71,12 +76,14 @@ async function mount(
   { content, anyNaming }: WriteParts,
   exchange: Exchange,
   { repository, query }: { readonly repository: RepositoryName; readonly query: URLSearchParams },
-): Promise<Digest | undefined> {
+): Promise<Descriptor | undefined> {
   const [digest, from] = [query.get('mount') ?? '', query.get('from') ?? '']
   if (!isDigest(digest)) return undefined
   try {
     const source = from === '' ? undefined : anyNaming(exchange, from).repository
-    return (await content.mountBlob(repository, digest, source))?.digest
+    const mounted = await content.mountBlob(repository, digest, source)
+    if (mounted !== undefined) exchange.mountedFrom = source ?? repository
+    return mounted
   } catch (error) {
     // distribution-spec, "Mounting a blob from another repository": what can't be mounted becomes an upload.
     if (isRegistryError(error, 'NAME_INVALID') || isRegistryError(error, 'NAME_UNKNOWN')) return undefined
@@ -112,13 +119,13 @@ async function takeWhole(
   { content }: WriteParts,
   exchange: Exchange,
   { repository, upload, digest }: { readonly repository: RepositoryName; readonly upload: UploadState; readonly digest: Digest },
-): Promise<void> {
+): Promise<Descriptor> {
   try {
     if (hasBody(exchange.req)) {
       const chunk = { offset: 0, body: bodyOf(exchange), givesChunks: true }
       await content.appendToUpload(repository, upload.id, chunk, exchange.signal)
     }
-    await content.finishUpload(repository, upload.id, digest)
+    return await content.finishUpload(repository, upload.id, digest)
   } catch (error) {
     await content.cancelUpload(repository, upload.id)
     throw error
