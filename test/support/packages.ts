@@ -12,6 +12,7 @@ const execFileAsync = promisify(execFile)
 const PROGRAM_OF_PACKAGE = {
   apache2: 'apache2',
   'apache2-utils': 'htpasswd',
+  buildah: 'buildah',
   'busybox-static': 'busybox',
   'ceph-common': 'ceph',
   'ceph-mon': 'ceph-mon',

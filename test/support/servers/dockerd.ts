@@ -16,6 +16,8 @@ export interface DockerdOptions {
 }
 
 export interface Dockerd extends AsyncDisposable {
+  /** DOCKER_HOST of this daemon. */
+  readonly host: string
   /** Runs the command line client against this daemon. Throws when it fails. */
   docker(...args: string[]): Promise<Finished>
   log(): string
@@ -60,6 +62,7 @@ async function startWithDriver(options: DockerdOptions, driver: string): Promise
   })
   const env = { DOCKER_HOST: socket, DOCKER_CONFIG: join(folder, 'client'), DOCKER_CONTEXT: '' }
   return {
+    host: socket,
     docker: (...args) => runProgram('docker', args, { env }),
     log: () => server.stderr(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
