@@ -68,9 +68,21 @@ function gatewayStatusOf(status: number | undefined): number {
   return status === 503 || status === 504 ? status : 502
 }
 
+/** A method that the route knows, but does not take for this repository. RFC 9110, section 15.5.6: 405 must say what is taken. */
+export class MethodRefused extends RegistryError {
+  /** Value of Allow. */
+  readonly allowed: string
+
+  constructor(allowed: string, detail: string) {
+    super('UNSUPPORTED', 'The operation is unsupported.', { detail })
+    this.allowed = allowed
+  }
+}
+
 export function answerError(exchange: Exchange, error: unknown, extraHeaders: readonly string[] = []): void {
   const { status, retryAfterSeconds } = errorAnswerOf(error)
   const headers = [...extraHeaders]
+  if (error instanceof MethodRefused) headers.push('Allow', error.allowed)
   if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(Math.max(0, Math.ceil(retryAfterSeconds))))
   const told = error instanceof RegistryErrors ? error.errors : [error]
   const errors = told

@@ -39,16 +39,16 @@ export function lengthOf({ headers }: IncomingMessage): number | undefined {
  * To be read once. A client that waits for leave to send gets it here. Throws when the client leaves or falls silent.
  * Chunks belong to who reads them: Node's parser makes a copy for each, on which nobody else has a view.
  */
-export async function* bodyOf({ req, res }: Message): AsyncGenerator<Uint8Array, void, void> {
+export async function* bodyOf({ req, res }: Message, silenceMs: number = idleMs): AsyncGenerator<Uint8Array, void, void> {
   if (isWaiting(req)) {
     continued.add(req)
     res.writeContinue()
   }
   const onIdle = () => {
     // With bytes at hand it is we who are slow.
-    if (req.readableLength === 0) req.destroy(new Error(`the client sent nothing for ${idleMs} ms`))
+    if (req.readableLength === 0) req.destroy(new Error(`the client sent nothing for ${silenceMs} ms`))
   }
-  req.setTimeout(idleMs).on('timeout', onIdle)
+  req.setTimeout(silenceMs).on('timeout', onIdle)
   try {
     // Whoever stops reading still owes the client an answer on this connection.
     yield* req.iterator({ destroyOnReturn: false })

@@ -145,5 +145,14 @@ describe('clients that push', required, () => {
 
 /** Bytes of each file; of one that goes at that moment, 0. */
 function sizesBelow(folder: string): Promise<number[]> {
-  return filesBelow(folder).then((files) => Promise.all(files.map((file) => stat(join(folder, file)).then(({ size }) => size, () => 0))))
+  return filesBelow(folder).then((files) =>
+    Promise.all(
+      files.map((file) =>
+        stat(join(folder, file)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    ),
+  )
 }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { bodyOf as requestBodyOf } from '../../src/http/request-body.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { ask, bodyOf, endOf, raw, seededBytes, serve, statusLineOf, until } from './serving.ts'
 import { pathOf, serveOwn, withDigest, withoutState } from './writing.ts'
@@ -197,5 +200,47 @@ describe('a body that is not as long as it says', () => {
     ]) {
       assert.match(statusLineOf(await raw(serving.port, `${head('PATCH', path, ...headers)}1\r\nx\r\n0\r\n\r\n`)), / 400 /)
     }
+  })
+})
+
+describe('a body whose client falls silent', () => {
+  /** What comes of a request whose body may be silent for so long. */
+  async function reading(silenceMs: number) {
+    const end = Promise.withResolvers<{ readonly length: number; readonly error?: string }>()
+    const take = async (req: IncomingMessage, res: ServerResponse) => {
+      let length = 0
+      try {
+        for await (const chunk of requestBodyOf({ req, res }, silenceMs)) length += chunk.length
+        end.resolve({ length })
+      } catch (error) {
+        end.resolve({ length, error: String(error) })
+      }
+    }
+    const server = createServer((req, res) => void take(req, res)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    const [ended, closed] = [end.promise, once(server, 'close')]
+    return { socket, ended, [Symbol.asyncDispose]: () => (socket.destroy(), server.close(), closed) }
+  }
+
+  it('is given up, and its connection ends', async () => {
+    await using request = await reading(50)
+    request.socket.write(`${head('PATCH', '/', 'Content-Length: 100')}some of it`)
+    const closed = once(request.socket, 'close')
+    assert.deepEqual(await request.ended, { length: 10, error: 'Error: the client sent nothing for 50 ms' })
+    await closed
+  })
+
+  it('is waited for when it is slow only', async () => {
+    await using request = await reading(400)
+    const startedAt = performance.now()
+    request.socket.write(head('PATCH', '/', 'Content-Length: 12'))
+    for (let byte = 0; byte < 12; byte += 1) {
+      request.socket.write('x')
+      await pause(50)
+    }
+    assert.deepEqual(await request.ended, { length: 12 })
+    assert.ok(performance.now() - startedAt > 400, 'longer in all than it may be silent')
   })
 })
