@@ -68,21 +68,22 @@ function gatewayStatusOf(status: number | undefined): number {
   return status === 503 || status === 504 ? status : 502
 }
 
-/** A method that the route knows, but does not take for this repository. RFC 9110, section 15.5.6: 405 must say what is taken. */
-export class MethodRefused extends RegistryError {
-  /** Value of Allow. */
-  readonly allowed: string
-
-  constructor(allowed: string, detail: string) {
+/** A push to, or a delete from, what is mirrored. */
+export class MirroredError extends RegistryError {
+  constructor(detail: string) {
     super('UNSUPPORTED', 'The operation is unsupported.', { detail })
-    this.allowed = allowed
   }
+}
+
+/** RFC 9110, section 15.5.6: 405 must say what is taken. There are no uploads of what is mirrored, not even to ask for. */
+function allowedWhereMirrored(path: string): string {
+  return /\/blobs\/uploads(?:\/|$)/.test(path) ? '' : 'GET, HEAD'
 }
 
 export function answerError(exchange: Exchange, error: unknown, extraHeaders: readonly string[] = []): void {
   const { status, retryAfterSeconds } = errorAnswerOf(error)
   const headers = [...extraHeaders]
-  if (error instanceof MethodRefused) headers.push('Allow', error.allowed)
+  if (error instanceof MirroredError) headers.push('Allow', allowedWhereMirrored(exchange.path))
   if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(Math.max(0, Math.ceil(retryAfterSeconds))))
   const told = error instanceof RegistryErrors ? error.errors : [error]
   const errors = told

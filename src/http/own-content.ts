@@ -1,6 +1,6 @@
 // What it takes to keep content of one's own: where it goes, which names are ours, and what the configuration allows.
 import type { WritableContent } from '../content-sink.ts'
-import { MethodRefused } from './error-response.ts'
+import { MirroredError } from './error-response.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { Locate } from './locations.ts'
 import type { Naming } from './request-names.ts'
@@ -33,11 +33,7 @@ export function createWriteParts({ content, isOwn, secret }: OwnContent, anyNami
   const naming: Naming = (exchange, raw) => {
     const names = anyNaming(exchange, raw)
     if (isOwn(names.repository)) return names
-    throw new MethodRefused(
-      // There are no uploads of what is mirrored, not even to ask for.
-      /\/blobs\/uploads(?:\/|$)/.test(exchange.path) ? '' : 'GET, HEAD',
-      `${names.asked} is mirrored: only repositories that proxy.local names can be pushed to or deleted from`,
-    )
+    throw new MirroredError(`${names.asked} is mirrored: only repositories that proxy.local names can be pushed to or deleted from`)
   }
   return { content, naming, anyNaming, locate, secret }
 }

@@ -220,8 +220,13 @@ describe('a body whose client falls silent', () => {
     await once(server, 'listening')
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
     socket.on('error', () => undefined)
-    const [ended, closed] = [end.promise, once(server, 'close')]
-    return { socket, ended, [Symbol.asyncDispose]: () => (socket.destroy(), server.close(), closed) }
+    const closed = once(server, 'close')
+    const leave = async () => {
+      socket.destroy()
+      server.close()
+      await closed
+    }
+    return { socket, ended: end.promise, [Symbol.asyncDispose]: () => leave() }
   }
 
   it('is given up, and its connection ends', async () => {
