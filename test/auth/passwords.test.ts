@@ -50,7 +50,7 @@ describe('comparing passwords', () => {
     const asked = Array.from({ length: 50 }, () => passwords.check(credentials('alice', 'x')))
     assert.equal(compared.length, 1)
     compared[0]?.answer(true)
-    for (const verdict of await Promise.all(asked)) assert.equal(verdict.kind, 'right')
+    for (const verdict of asked) assert.equal((await verdict).kind, 'right')
     assert.ok(!(passwords.check(credentials('alice', 'x')) instanceof Promise), 'what is known is not waited for')
     clock.advance(300_000)
     assert.ok(passwords.check(credentials('alice', 'x')) instanceof Promise)
