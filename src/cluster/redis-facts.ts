@@ -139,7 +139,8 @@ export class RedisFacts implements SharedFacts, AsyncDisposable {
 
   /** The connection tells of an outage once; this is for who looks closer. */
   #missed(error: unknown): void {
-    if (!this.#stop.signal.aborted) this.#parts.log.debug({ error }, 'what replicas share could not be read or written')
+    const isAway = error instanceof Error && error.name === 'RedisAway'
+    if (!isAway && !this.#stop.signal.aborted) this.#parts.log.debug({ error }, 'what replicas share could not be read or written')
   }
 }
 

@@ -80,12 +80,14 @@ async function openPullThrough(
   building: AsyncDisposableStack,
 ): Promise<PullThrough> {
   const { local, driver, clock, log } = parts
+  const shared = parts.cluster.shared?.facts
   const sourceOf = openUpstreams(proxy, parts, building)
-  const upstream = new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, clock })
+  const upstream = new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, shared, clock })
   return building.use(
     await PullThrough.open({
       local,
       upstream,
+      shared,
       ...(await sharedFills(upstream, parts, building)),
       policy: {
         ttlSeconds: proxy.tags.ttl / 1000,
@@ -175,6 +177,7 @@ function opener(key: string, remote: Remote, proxy: Proxy, parts: MirrorParts): 
       clock: parts.clock,
       log: parts.log,
       facts: parts.counting.facts.upstream(host),
+      shared: parts.cluster.shared?.facts,
     })
     parts.counting.watch(host, username ?? '', opened)
     return opened

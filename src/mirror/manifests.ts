@@ -1,10 +1,11 @@
 // Manifests by digest: from the store, else from upstream, once. A digest is never asked for again while the store has it.
 import { LRUCache } from 'lru-cache'
+import type { SharedFacts } from '../cluster/shared-facts.ts'
 import type { ContentSink, ContentSource, Manifest, ManifestDescription, TransferSource } from '../content.ts'
 import { waitFor } from '../lib/abort.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
+import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
 import { patiently } from './local-trouble.ts'
 import { keyOf } from './tag-memory.ts'
@@ -13,11 +14,15 @@ import { keyOf } from './tag-memory.ts'
 const unkeptBytes = 16 * 1024 * 1024
 /** Tags that were seen by HEAD only and wait for their manifest. */
 const mostPendingTags = 10_000
+/** How long a manifest that another replica fetches is waited for. */
+const fetchPatienceMs = 5_000
 
 export interface MirroredManifestsParts {
   readonly local: ContentSource & ContentSink
   readonly source: TransferSource
   readonly log: Log
+  /** What replicas tell each other; `undefined`: there are none. */
+  readonly shared?: SharedFacts | undefined
   /** Ends shared work when the program stops. */
   readonly stop: AbortSignal
 }
@@ -62,13 +67,25 @@ export class MirroredManifests {
 
   /** From upstream into the store; everybody who asks meanwhile shares the answer. Throws UpstreamFailure. */
   fetch(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
-    const { source, stop } = this.#parts
+    const { source, stop, shared } = this.#parts
     const work = async () => {
       const manifest = await source.findManifest(repository, reference, stop)
       if (manifest !== undefined) await this.keep(repository, manifest)
       return manifest
     }
-    return waitFor(this.#fetches.run(`${repository}@${reference}`, work), signal)
+    const key = `${repository}@${reference}`
+    // What a tag points at is asked anew, but a digest that another replica is fetching will be in the store that they share.
+    const fetchOnce =
+      shared === undefined || !isDigestReference(reference)
+        ? work
+        : () =>
+            shared.inTurn({
+              key: `manifest ${key}`,
+              outcome: () => this.local(repository, reference, stop),
+              work,
+              patienceMs: fetchPatienceMs,
+            })
+    return waitFor(this.#fetches.run(key, fetchOnce), signal)
   }
 
   /** Puts a verified manifest into the store, and the tags that waited for it. A disk that refuses is logged, not thrown. */

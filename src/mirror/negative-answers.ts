@@ -11,6 +11,7 @@ import {
   type TransferSource,
   UpstreamFailure,
 } from '../content.ts'
+import type { SharedFacts } from '../cluster/shared-facts.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
@@ -28,6 +29,8 @@ export interface NegativeAnswersOptions {
   readonly source: TransferSource
   /** 0: nothing is remembered. */
   readonly ttlMs: number
+  /** What replicas tell each other; `undefined`: there are none. */
+  readonly shared?: SharedFacts | undefined
   readonly clock: Clock
 }
 
@@ -87,7 +90,8 @@ export class NegativeAnswers implements TransferSource {
   ): Promise<T | undefined> {
     const key = `${repository} ${what}`
     const whole = `${repository} ${refusable}`
-    const known = this.#recall(`${repository} `) ?? this.#recall(whole) ?? this.#recall(key)
+    const keys = [`${repository} `, whole, key]
+    const known = this.#recall(keys) ?? (await this.#hear(keys))
     if (known?.refusal !== undefined) throw known.refusal
     if (known !== undefined) return undefined
     try {
@@ -102,13 +106,51 @@ export class NegativeAnswers implements TransferSource {
     }
   }
 
-  #recall(key: string): Negative | undefined {
-    const known = this.#negatives.get(key)
-    return known !== undefined && known.until > this.#options.clock.now() ? known : undefined
+  #recall(keys: readonly string[]): Negative | undefined {
+    const now = this.#options.clock.now()
+    for (const key of keys) {
+      const known = this.#negatives.get(key)
+      if (known !== undefined && known.until > now) return known
+    }
+    return undefined
+  }
+
+  /** What another replica was told, asked where upstream would be asked otherwise. */
+  async #hear(keys: readonly string[]): Promise<Negative | undefined> {
+    const { shared, ttlMs, clock } = this.#options
+    if (shared === undefined || ttlMs <= 0) return undefined
+    const values = await shared.find(keys.map(sharedKeyOf))
+    for (const [at, value] of values.entries()) {
+      const heard = negativeIn(value, clock.now() + ttlMs)
+      const key = keys[at]
+      if (heard === undefined || key === undefined || heard.until <= clock.now()) continue
+      this.#negatives.set(key, heard)
+      return heard
+    }
+    return undefined
   }
 
   #remember(key: string, refusal: UpstreamFailure | undefined): void {
-    const { ttlMs, clock } = this.#options
-    if (ttlMs > 0) this.#negatives.set(key, { until: clock.now() + ttlMs, refusal })
+    const { ttlMs, clock, shared } = this.#options
+    if (ttlMs <= 0) return
+    const until = clock.now() + ttlMs
+    this.#negatives.set(key, { until, refusal })
+    const { message, status } = refusal ?? {}
+    shared?.put(sharedKeyOf(key), { until, refusal: refusal === undefined ? null : { message, status } }, ttlMs)
   }
+}
+
+function sharedKeyOf(key: string): string {
+  return `none ${key}`
+}
+
+/** It ends at `latest`, whatever another clock says. */
+function negativeIn(value: unknown, latest: number): Negative | undefined {
+  if (typeof value !== 'object' || value === null || !('until' in value) || typeof value.until !== 'number' || !('refusal' in value))
+    return undefined
+  const until = Math.min(value.until, latest)
+  if (value.refusal === null) return { until, refusal: undefined }
+  const { message, status } = value.refusal as Record<string, unknown>
+  const statusKnown = typeof status === 'number' ? { status } : {}
+  return { until, refusal: new UpstreamFailure('denied', `${String(message)} (as another replica was told)`, statusKnown) }
 }

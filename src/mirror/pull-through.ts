@@ -1,6 +1,7 @@
 // The pull-through cache: a local store and an upstream, seen from outside as one source of content.
 // It decides what is served from where; how bytes are kept is the store's business, how they are fetched is upstream's.
 import { setMaxListeners } from 'node:events'
+import type { SharedFacts } from '../cluster/shared-facts.ts'
 import {
   type BlobDescription,
   type BlobHandle,
@@ -36,6 +37,8 @@ export interface PullThroughOptions {
   /** Where fills get their bytes, when not straight from `upstream`. */
   readonly transfersOf?: OpenFillTransfers | undefined
   readonly policy: TagPolicy
+  /** What replicas tell each other; `undefined`: there are none. */
+  readonly shared?: SharedFacts | undefined
   /** Where partial files lie: best on the device of the store, so that a complete one only needs to be renamed. */
   readonly spoolFolder: string
   readonly clock: Clock
@@ -57,15 +60,15 @@ export class PullThrough implements ContentSource, AsyncDisposable {
 
   private constructor(options: PullThroughOptions, spool: Spool) {
     const { local, upstream: source, clock, log, policy, facts = noMirrorFacts } = options
-    const shared = { local, source, log, stop: this.#stop.signal }
+    const common = { local, source, log, stop: this.#stop.signal, shared: options.shared }
     setMaxListeners(0, this.#stop.signal)
     this.#options = options
     this.#spool = spool
     const transfersOf = options.transfersOf ?? directTransfers(source)
     this.#fills = new Fills({ source, transfersOf, local, spool, clock, log, facts })
-    this.#manifests = new MirroredManifests(shared)
-    this.#tags = new Tags({ ...shared, manifests: this.#manifests, policy, clock, facts })
-    this.#referrers = new MirroredReferrers(shared)
+    this.#manifests = new MirroredManifests(common)
+    this.#tags = new Tags({ ...common, manifests: this.#manifests, policy, clock, facts })
+    this.#referrers = new MirroredReferrers(common)
   }
 
   /** Takes over partial files of former processes. Asks upstream nothing. */

@@ -12,6 +12,7 @@ import { mayWorkInBackground } from './freshness.ts'
 import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
 import type { Outages } from './outages.ts'
 import { waitUntil } from './patience.ts'
+import type { SharedConfirmations } from './shared-confirmations.ts'
 import { keyOf, type TagMemory } from './tag-memory.ts'
 
 const backgroundQuestionsAtOnce = 8
@@ -30,6 +31,8 @@ export interface TagQuestionsParts extends MirroredManifestsParts {
   readonly quotaReserve: number
   readonly clock: Clock
   readonly facts?: MirrorFacts | undefined
+  /** What replicas tell each other; `undefined`: there are none. */
+  readonly confirmations?: SharedConfirmations | undefined
 }
 
 interface Question {
@@ -39,6 +42,8 @@ interface Question {
   readonly before: Question | undefined
   /** Somebody waits for the answer, or did. */
   isAwaited: boolean
+  /** When upstream was asked, by whichever replica; `undefined`: by this one, at `askedAt`. */
+  confirmedAt: number | undefined
   /** A later question has been answered: what this one learns is old. */
   isOutdated: boolean
   /** `undefined`: upstream has no such tag. */
@@ -88,7 +93,8 @@ export class TagQuestions {
     // Whether it may is looked at when its turn has come: much may have been learnt of upstream while it waited.
     const asked = await this.#backgroundQuestions(async () => {
       const question = this.#mayWork(repository) ? this.#question(repository, tag, 'background') : undefined
-      return { at: question?.askedAt ?? 0, found: await question?.answer }
+      const found = await question?.answer
+      return { at: question?.confirmedAt ?? question?.askedAt ?? 0, found }
     })
     const { found } = asked
     if (found === undefined || memory.recall(repository, tag) !== before) return
@@ -119,7 +125,15 @@ export class TagQuestions {
     const now = clock.now()
     // One that hangs must not hide for long that upstream is back; asked anew not at each pull, for that would make each one wait.
     if (running !== undefined && !(cause === 'expired' && now >= running.askedAt + this.#patienceMs)) return running
-    const question: Question = { cause, askedAt: now, before: running, isAwaited: false, isOutdated: false, answer: unanswered }
+    const question: Question = {
+      cause,
+      askedAt: now,
+      before: running,
+      isAwaited: false,
+      confirmedAt: undefined,
+      isOutdated: false,
+      answer: unanswered,
+    }
     question.answer = this.#askUpstream(repository, tag, question).finally(() => {
       if (this.#running.get(key) === question) this.#running.delete(key)
     })
@@ -133,17 +147,29 @@ export class TagQuestions {
     const { source, memory, outages } = this.#parts
     const { name } = source.standing(repository)
     try {
-      const found = await this.#describe(repository, tag, question)
+      const found = await this.#confirm(repository, tag, question)
       outages.worked(name)
       for (let older = question.before; older !== undefined; older = older.before) older.isOutdated = true
       if (question.isOutdated) return found?.descriptor
       if (found === undefined) memory.forget(repository, tag)
-      else if (question.isAwaited || (await this.#isHere(repository, found))) await this.#learn(repository, tag, found, question.askedAt)
+      else if (question.isAwaited || (await this.#isHere(repository, found))) {
+        await this.#learn(repository, tag, found, question.confirmedAt ?? question.askedAt)
+      }
       return found?.descriptor
     } catch (error) {
       if (error instanceof UpstreamFailure && error.kind !== 'denied') outages.failed(name, error)
       throw error
     }
+  }
+
+  /** By this replica, or another one that has just asked. */
+  async #confirm(repository: RepositoryName, tag: Tag, question: Question): Promise<ManifestDescription | undefined> {
+    const { confirmations } = this.#parts
+    const ask = () => this.#describe(repository, tag, question)
+    if (confirmations === undefined) return ask()
+    const confirmation = await confirmations.ask(repository, tag, question.askedAt, ask)
+    question.confirmedAt = confirmation?.confirmedAt
+    return confirmation?.found
   }
 
   async #describe(repository: RepositoryName, tag: Tag, { cause }: Question): Promise<ManifestDescription | undefined> {

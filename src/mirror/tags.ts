@@ -6,6 +6,7 @@ import { canFetch, type FreshnessPolicy, type FreshnessVerdict, judge, type TagF
 import { patiently } from './local-trouble.ts'
 import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
 import { Outages } from './outages.ts'
+import { SharedConfirmations } from './shared-confirmations.ts'
 import { type TagFact, TagMemory } from './tag-memory.ts'
 import { TagPolicies, type TagRule } from './tag-policies.ts'
 import type { MirrorFacts } from '../telemetry/facts.ts'
@@ -40,11 +41,14 @@ export class Tags {
   readonly #questions: TagQuestions
 
   constructor(parts: TagParts) {
-    const { policy, clock, log, facts } = parts
+    const { policy, clock, log, facts, shared } = parts
     this.#parts = parts
     this.#policies = new TagPolicies(policy, policy.rules)
     this.#outages = new Outages(clock, log, facts)
-    this.#questions = new TagQuestions({ ...parts, ...policy, memory: this.#memory, outages: this.#outages })
+    const ttlMsOf = (repository: RepositoryName, tag: Tag) => this.#policies.of(repository, tag).ttlSeconds * 1000
+    const confirmations =
+      shared === undefined ? undefined : new SharedConfirmations({ shared, clock, patienceMs: policy.revalidateTimeoutMs, ttlMsOf })
+    this.#questions = new TagQuestions({ ...parts, ...policy, memory: this.#memory, outages: this.#outages, confirmations })
   }
 
   /** `undefined`: upstream has no such tag. Throws UpstreamFailure when it can't be asked and nothing may stand in. */

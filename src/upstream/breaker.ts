@@ -14,6 +14,8 @@ const firstPauseMs = 1_000
 const longestPauseMs = 5_000
 /** Redirects name hosts that we do not choose. */
 const mostCircuits = 1_000
+/** An origin that answered here so recently is not given up because another replica cannot reach it. */
+const ownEvidenceMs = 5_000
 
 /** Not even tried: the origin has failed too often. */
 export class CircuitOpen extends UpstreamFailure {
@@ -31,6 +33,8 @@ interface Circuit {
   /** `undefined`: closed. */
   openUntil: number | undefined
   isProbing: boolean
+  /** Opened by what another replica has met, not by failures of our own. */
+  isHeard: boolean
   /** The last one that was thrown: many are, and each new one would cost a stack trace. */
   refusal: CircuitOpen | undefined
 }
@@ -39,6 +43,10 @@ export class Breakers {
   readonly #clock: Clock
   readonly #log: Log
   readonly #circuits = new Map<string, Circuit>()
+  /** When an origin last answered here. */
+  readonly #answered = new Map<string, number>()
+  /** Hears of circuits that open (until when, in milliseconds since 1970) and close (0) by what this replica has met. */
+  #tell: ((origin: string, openUntil: number) => void) | undefined
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -59,6 +67,25 @@ export class Breakers {
     }
     circuit.isProbing = true
     return this.#verdict(origin, true)
+  }
+
+  tellTo(tell: (origin: string, openUntil: number) => void): void {
+    this.#tell = tell
+  }
+
+  /** What another replica has met. Its network may be the broken one: what answers us, and what fails here, is known better. */
+  hear(origin: string, openUntil: number): void {
+    const now = this.#clock.now()
+    const circuit = this.#circuits.get(origin)
+    if (openUntil <= now) {
+      if (openUntil === 0 && circuit?.isHeard === true) this.#circuits.delete(origin)
+      return
+    }
+    if (now - (this.#answered.get(origin) ?? 0) < ownEvidenceMs) return
+    const heard = circuit ?? this.#newCircuit(origin)
+    if (heard.openUntil === undefined) heard.isHeard = true
+    heard.failures = Math.max(heard.failures, failuresToOpen)
+    heard.openUntil = Math.max(heard.openUntil ?? 0, Math.min(openUntil, now + longestPauseMs))
   }
 
   stateOf(origin: string): BreakerState {
@@ -91,10 +118,13 @@ export class Breakers {
   }
 
   #worked(origin: string): void {
+    if (this.#tell !== undefined) this.#noteAnswer(origin)
     const circuit = this.#circuits.get(origin)
     if (circuit === undefined) return
     this.#circuits.delete(origin)
-    if (circuit.openUntil !== undefined) this.#log.info({ origin }, 'upstream answers again')
+    if (circuit.openUntil === undefined) return
+    this.#log.info({ origin }, 'upstream answers again')
+    this.#tell?.(origin, 0)
   }
 
   #failed(origin: string, isProbe: boolean): void {
@@ -107,10 +137,24 @@ export class Breakers {
     else this.#log.warn({ origin, failures: circuit.failures }, 'upstream fails again and again: it is left alone for a while')
     circuit.openUntil = this.#clock.now() + circuit.pauseMs
     circuit.isProbing = false
+    circuit.isHeard = false
+    this.#tell?.(origin, circuit.openUntil)
+  }
+
+  #noteAnswer(origin: string): void {
+    if (this.#answered.size >= mostCircuits && !this.#answered.has(origin)) this.#answered.clear()
+    this.#answered.set(origin, this.#clock.now())
   }
 
   #newCircuit(origin: string): Circuit {
-    const circuit: Circuit = { failures: 0, pauseMs: firstPauseMs, openUntil: undefined, isProbing: false, refusal: undefined }
+    const circuit: Circuit = {
+      failures: 0,
+      pauseMs: firstPauseMs,
+      openUntil: undefined,
+      isProbing: false,
+      isHeard: false,
+      refusal: undefined,
+    }
     const oldest = this.#circuits.size < mostCircuits ? undefined : this.#circuits.keys().next().value
     if (oldest !== undefined) this.#circuits.delete(oldest)
     this.#circuits.set(origin, circuit)

@@ -11,8 +11,22 @@ const longestAskedPauseMs = 24 * 3_600_000
 /** Docker Hub's window, for a limit that does not name its own. */
 const usualWindowSeconds = 3_600
 
+/** What one replica tells the others: two things, for a replica that has not heard of a pause tells of limits. */
+export type QuotaNews = { readonly limit: RateLimit } | { readonly pause: Pause }
+
+/** Times in milliseconds since 1970. */
+export interface Pause {
+  /** In the past: it is over. */
+  readonly until: number
+  /** When it began, or was ended. */
+  readonly changedAt: number
+}
+
 export class QuotaState {
   readonly #clock: Clock
+  /** Hears what this replica has learnt itself. */
+  #tell: (news: QuotaNews) => void = () => {}
+  #pauseChangedAt = 0
   #last: RateLimit | undefined
   #pausedUntil = 0
   /** Questions so far. Answers come out of order, so each question keeps its number. */
@@ -39,6 +53,27 @@ export class QuotaState {
     return this.#pausedUntil
   }
 
+  tellTo(tell: (news: QuotaNews) => void): void {
+    this.#tell = tell
+  }
+
+  /** What another replica was told counts as if it had been told here. */
+  hear(news: QuotaNews): void {
+    const now = this.#clock.now()
+    // Another replica's clock may be ahead.
+    if ('limit' in news) {
+      const { limit } = news
+      if (limit.seenAt > (this.#last?.seenAt ?? 0)) this.#learn({ ...limit, seenAt: Math.min(limit.seenAt, now) })
+      return
+    }
+    const { until, changedAt } = news.pause
+    if (changedAt <= this.#pauseChangedAt) return
+    this.#pauseChangedAt = Math.min(changedAt, now)
+    this.#askedBeforePause = this.#asked
+    this.#pausedUntil = Math.min(until, now + longestAskedPauseMs)
+    if (until <= now) this.#pauseMs = firstPauseMs
+  }
+
   /** The number of a question that is about to be asked. */
   asks(): number {
     this.#asked += 1
@@ -54,22 +89,36 @@ export class QuotaState {
     // More is left than was known: either the window is over, or this is from before what is known.
     if (limit.remaining > (this.rateLimit?.remaining ?? 0) && question <= this.#askedBeforeLast) return
     this.#learn(limit)
-    if (limit.remaining === 0) return
-    this.#pauseMs = firstPauseMs
-    if (question > this.#askedBeforePause) this.#pausedUntil = 0
+    if (limit.remaining > 0) {
+      this.#pauseMs = firstPauseMs
+      if (question > this.#askedBeforePause && this.#pausedUntil > 0) this.#pauseUntil(0)
+    }
+    this.#tell({ limit })
   }
 
   /** A 429: nothing that can wait is asked before the pause is over. */
   limited(failure: UpstreamFailure, limit: RateLimit | undefined): void {
-    if (limit !== undefined) this.#learn(limit)
+    if (limit !== undefined) {
+      this.#learn(limit)
+      this.#tell({ limit })
+    }
     const now = this.#clock.now()
-    if (this.#pausedUntil > now) return
+    if (this.#pausedUntil <= now) this.#beginPause(failure, now)
+  }
+
+  #beginPause(failure: UpstreamFailure, now: number): void {
     const windowMs = (this.#last?.windowSeconds ?? usualWindowSeconds) * 1000
     const own = Math.min(this.#pauseMs, windowMs)
     const asked = failure.retryAfterSeconds
     this.#askedBeforePause = this.#asked
-    this.#pausedUntil = now + (asked === undefined ? own : Math.min(asked * 1000, longestAskedPauseMs))
+    this.#pauseUntil(now + (asked === undefined ? own : Math.min(asked * 1000, longestAskedPauseMs)))
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs)
+  }
+
+  #pauseUntil(until: number): void {
+    this.#pausedUntil = until
+    this.#pauseChangedAt = this.#clock.now()
+    this.#tell({ pause: { until, changedAt: this.#pauseChangedAt } })
   }
 
   #learn(limit: RateLimit): void {

@@ -10,6 +10,7 @@ import type {
   TransferRange,
   TransferSource,
 } from '../content.ts'
+import type { SharedFacts } from '../cluster/shared-facts.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
@@ -24,6 +25,7 @@ import { listReferrers, listTags } from './lists.ts'
 import { Manifests } from './manifests.ts'
 import { QuotaState } from './quota.ts'
 import type { RateLimit } from './rate-limits.ts'
+import { shareNews } from './shared-news.ts'
 import { Session, type Sign } from './session.ts'
 import { Tokens } from './tokens.ts'
 import { Transport } from './transport.ts'
@@ -52,6 +54,8 @@ export interface RemoteContentOptions {
   readonly log: Log
   /** Who is told of its exchanges; nobody when not given. */
   readonly facts?: UpstreamFacts | undefined
+  /** What replicas tell each other; `undefined`: there are none. */
+  readonly shared?: SharedFacts | undefined
 }
 
 export class RemoteContent implements TransferSource {
@@ -62,15 +66,19 @@ export class RemoteContent implements TransferSource {
   readonly #manifests: Manifests
   readonly #quota: QuotaState
   readonly #breakers: Breakers
+  readonly #news: Disposable | undefined
 
   /** Connects to nothing; the registry need not be there yet. Throws TypeError for a `url` that is none. */
   constructor(options: RemoteContentOptions) {
-    const { clock, log, trustedRealms, refusalMs = 60_000, facts } = options
+    const { clock, log, trustedRealms, refusalMs = 60_000, facts, shared } = options
     const registry = new URL(options.url)
     const credentials = credentialsOf(options)
     this.#name = registry.host
     this.#quota = new QuotaState(clock)
     this.#breakers = new Breakers(clock, log)
+    const { host } = registry
+    this.#news =
+      shared === undefined ? undefined : shareNews(shared, { registry: host, username: options.username }, this.#quota, this.#breakers)
     const transport = new Transport({
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
       headersTimeoutMs: options.headersTimeoutMs ?? 15_000,
@@ -147,6 +155,7 @@ export class RemoteContent implements TransferSource {
 
   /** Ends all transfers and connections. */
   async close(): Promise<void> {
+    this.#news?.[Symbol.dispose]()
     this.#tokens.close()
     await this.#transport.close()
   }

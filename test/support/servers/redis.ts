@@ -70,14 +70,14 @@ async function start(port: number, args: readonly string[]): Promise<ServerProce
 /** As lines: an array's elements one by one, `(nil)` as an empty line. */
 export async function askRedis(port: number, command: readonly string[]): Promise<string> {
   const socket = createConnection({ port, host: '127.0.0.1' })
-  socket.setEncoding('utf8')
+  socket.setEncoding('latin1')
   const words = [...command]
   socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`)
   try {
     let text = ''
     for await (const chunk of socket) {
       text += String(chunk)
-      const reply = parseReply(text.split('\r\n'))
+      const reply = parseReply(text)
       if (reply !== undefined) return reply.lines.join('\n')
     }
     throw new Error(`Redis left while it was asked ${command.join(' ')}`)
@@ -87,27 +87,30 @@ export async function askRedis(port: number, command: readonly string[]): Promis
 }
 
 interface Reply {
-  readonly lines: string[]
-  /** What is left of the input. */
-  readonly rest: readonly string[]
+  readonly lines: readonly string[]
+  /** Where the next reply begins. */
+  readonly end: number
 }
 
 /** `undefined`: it is not whole yet. */
-function parseReply([head, ...rest]: readonly string[]): Reply | undefined {
-  if (head === undefined || rest.length === 0) return undefined
-  const value = head.slice(1)
-  if (head.startsWith('$')) {
-    if (value === '-1') return { lines: [''], rest }
-    return rest.length < 2 ? undefined : { lines: [rest[0] ?? ''], rest: rest.slice(1) }
+function parseReply(text: string, from = 0): Reply | undefined {
+  const eol = text.indexOf('\r\n', from)
+  if (eol < 0) return undefined
+  const [kind, value] = [text[from], text.slice(from + 1, eol)]
+  const next = eol + 2
+  if (kind === '$') {
+    const length = Number(value)
+    if (length < 0) return { lines: [''], end: next }
+    return text.length < next + length + 2 ? undefined : { lines: [text.slice(next, next + length)], end: next + length + 2 }
   }
-  if (!head.startsWith('*')) return { lines: [value], rest }
+  if (kind !== '*') return { lines: [value], end: next }
   const lines: string[] = []
-  let left: readonly string[] = rest
+  let end = next
   for (let count = Number(value); count > 0; count -= 1) {
-    const element = parseReply(left)
+    const element = parseReply(text, end)
     if (element === undefined) return undefined
     lines.push(...element.lines)
-    left = element.rest
+    end = element.end
   }
-  return { lines, rest: left }
+  return { lines, end }
 }
