@@ -24,6 +24,8 @@ const renewalsPerTtl = 3
 /** What this node's clock may run slow against that of Redis within one time to live. */
 const safety = 0.9
 const firstWaitMs = 10
+/** Between two tries to give a lease up. */
+const retryMs = 100
 const longestWaitMs = 250
 /** Long after any holder that was stopped could come back. */
 const fenceLifeMs = 7 * 24 * 3_600_000
@@ -140,11 +142,24 @@ class RedisLease implements Lease {
   async release(): Promise<void> {
     if (this.#over.signal.aborted) return
     this.#end()
+    if (await this.#giveUp()) return
+    // Not waited for: it ends by itself, but who waits for it need not wait so long.
+    this.#giveUpLater().catch(() => undefined)
+  }
+
+  async #giveUp(): Promise<boolean> {
     try {
       await this.#parts.redis.ask('EVAL', releaseScript, 1, keyOf(this.key), this.#term.value)
+      return true
     } catch (error) {
-      this.#parts.log.debug({ key: this.key, error }, 'a lease could not be given up: it ends by itself')
+      this.#parts.log.debug({ key: this.key, error }, 'a lease could not be given up')
+      return false
     }
+  }
+
+  async #giveUpLater(): Promise<void> {
+    do await this.#parts.clock.sleep(retryMs)
+    while (!this.#isOverdue() && !(await this.#giveUp()))
   }
 
   async #keep(): Promise<void> {

@@ -19,7 +19,7 @@ export interface TurnParts {
 }
 
 /** Two requests that follow each other may overlap by so much: the end of one, and the begin of the next elsewhere. */
-const patienceMs = 500
+const patienceMs = 1_000
 
 export class Turns {
   readonly #parts: TurnParts
