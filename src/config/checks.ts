@@ -88,6 +88,9 @@ function checkTls(config: Config, findings: Findings): void {
   if (tls.certificate !== undefined && tls.letsencrypt !== undefined) {
     findings.error(['http', 'tls', 'letsencrypt'], 'cannot be combined with http.tls.certificate')
   }
+  if (tls.letsencrypt !== undefined && tls.letsencrypt.hosts.length === 0) {
+    findings.error(['http', 'tls', 'letsencrypt', 'hosts'], 'missing; allowed: the names by which clients reach this server')
+  }
   for (const [at, name] of tls.ciphersuites.entries()) {
     const path = ['http', 'tls', 'ciphersuites', at]
     const kind = cipherSuiteKind(name)

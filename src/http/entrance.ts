@@ -6,7 +6,7 @@ import { createServer as createRaw, type Server, type Socket } from 'node:net'
 import { createServer as createTls, type SecureContextOptions, type TlsOptions, type TLSSocket } from 'node:tls'
 import type { Log } from '../telemetry/log.ts'
 import { createHttp2 } from './http2.ts'
-import { refuse, refusePlainHttp } from './refusals.ts'
+import { endWith, refuse, refusePlainHttp } from './refusals.ts'
 
 /** What TLS is spoken with; what makes and renews it lives elsewhere. */
 export interface TlsSide {
@@ -17,6 +17,8 @@ export interface TlsSide {
   admits(socket: TLSSocket): boolean
   /** Takes a connection whose ClientHello (its beginning) belongs to a challenge of an ACME server. */
   challenged?(hello: Buffer, socket: Socket): boolean
+  /** The answer to an http-01 challenge, which comes without TLS: to port 80, from where it can be led here. */
+  answerToken?(token: string): Promise<string | undefined>
 }
 
 export interface EntranceOptions {
@@ -125,9 +127,18 @@ function secure(tls: TlsSide, { http1, http2 }: Speakers, { log, headersTimeoutM
   })
   tls.onRenewal((context) => server.setSecureContext({ ...tls.options, ...context }))
   return (socket, bytes) => {
-    if (bytes[0] !== handshakeRecord) refusePlainHttp(socket)
+    if (bytes[0] !== handshakeRecord) void answerPlain(tls, socket, bytes)
     else if (tls.challenged?.(bytes, socket) !== true) server.emit('connection', socket)
   }
+}
+
+const challengeLine = /^GET \/\.well-known\/acme-challenge\/([\w-]{1,200}) HTTP\//
+
+async function answerPlain(tls: TlsSide, socket: Socket, bytes: Buffer): Promise<void> {
+  const token = challengeLine.exec(bytes.toString('latin1'))?.[1]
+  const answer = token === undefined ? undefined : await tls.answerToken?.(token).catch(() => undefined)
+  if (answer === undefined) refusePlainHttp(socket)
+  else endWith(socket, '200 OK', 'text/plain', answer)
 }
 
 /** Looks at what comes first and puts it back. A connection that stays silent is closed. */

@@ -34,7 +34,8 @@ function errorBody(code: string, message: string): string {
   return `${JSON.stringify({ errors: [{ code, message }] })}\n`
 }
 
-function endWith(socket: Socket, status: string, mediaType: string, body: string): void {
+/** One answer, and the end of the connection. */
+export function endWith(socket: Socket, status: string, mediaType: string, body: string): void {
   socket.on('error', () => undefined)
   // What still comes is read and dropped: closing over unread data would reset the connection.
   socket.resume()

@@ -22,6 +22,7 @@ const PROGRAM_OF_PACKAGE = {
   'docker.io': 'dockerd',
   nginx: 'nginx',
   openssl: 'openssl',
+  pebble: 'pebble',
   podman: 'podman',
   prometheus: 'prometheus',
   radosgw: 'radosgw',
