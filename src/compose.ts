@@ -84,7 +84,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)
   const tls = openTls(config.http, { log, clock, leases: membership?.leases }, building)
-  const http2 = speaksHttp2(config.http)
+  const http2 = speaksHttp2(config.http, tls)
   const serving = { handle: app.callback(), requests, log, clock }
   const server = building.use(await openServer({ ...serving, listen, tls, http2 }))
   await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)

@@ -45,7 +45,7 @@ export function openTls({ tls }: Config['http'], parts: TlsParts, building: Asyn
 }
 
 /** Over TLS unless it is switched off; without TLS only where it is switched on, as in distribution. */
-export function speaksHttp2({ tls, http2, h2c }: Config['http']): boolean {
+export function speaksHttp2({ http2, h2c }: Config['http'], tls: TlsSide | undefined): boolean {
   return tls === undefined ? h2c.enabled : !http2.disabled
 }
 

@@ -2,7 +2,6 @@
 
 import { isIP } from 'node:net'
 
-import { cipherSuiteKind, cipherSuiteNames } from '../lib/cipher-suites.ts'
 import { findNode, isSet } from './document.ts'
 import type { ConfigNode, MapNode, ScalarNode } from './document.ts'
 import type { ConfigPath, Findings } from './problems.ts'
@@ -12,6 +11,7 @@ import { authNames } from './schema/access.ts'
 import { driverNames } from './schema/storage.ts'
 import { configShape } from './shape.ts'
 import type { Shape } from './shape.ts'
+import { checkTls } from './tls-checks.ts'
 
 const goneDrivers: ReadonlySet<string> = new Set(['swift', 'oss'])
 
@@ -53,7 +53,7 @@ function keysAmong(root: MapNode, section: string, names: readonly string[]): st
 /** What can be said of the values. */
 export function checkConfig(config: Config, findings: Findings): void {
   checkListening(config, findings)
-  checkTls(config, findings)
+  if (config.http.tls !== undefined) checkTls(config.http.tls, findings)
   if (config.proxy !== undefined) checkProxy(config.proxy, findings)
   if (config.storage.cache.blobdescriptor === 'redis' && (config.redis?.addrs.length ?? 0) === 0) {
     findings.error(['storage', 'cache', 'blobdescriptor'], 'found redis, and no redis.addrs; allowed: inmemory, or redis with redis.addrs')
@@ -78,35 +78,6 @@ function checkListening(config: Config, findings: Findings): void {
   }
   if (host !== undefined && config.http.relativeurls)
     findings.warn('odd', ['http', 'relativeurls'], 'has no effect, because http.host is set')
-}
-
-function checkTls(config: Config, findings: Findings): void {
-  const tls = config.http.tls
-  if (tls === undefined) return
-  if ((tls.certificate === undefined) !== (tls.key === undefined))
-    findings.error(['http', 'tls'], 'certificate and key must be given together')
-  if (tls.certificate !== undefined && tls.letsencrypt !== undefined) {
-    findings.error(['http', 'tls', 'letsencrypt'], 'cannot be combined with http.tls.certificate')
-  }
-  if (tls.letsencrypt !== undefined && tls.letsencrypt.hosts.length === 0) {
-    findings.error(['http', 'tls', 'letsencrypt', 'hosts'], 'missing; allowed: the names by which clients reach this server')
-  }
-  for (const [at, name] of tls.ciphersuites.entries()) {
-    const path = ['http', 'tls', 'ciphersuites', at]
-    const kind = cipherSuiteKind(name)
-    if (kind === 'unknown') findings.error(path, `found ${JSON.stringify(name)}; allowed: ${cipherSuiteNames.join(', ')}`)
-    if (kind === 'gone') findings.warn('odd', path, `${name} is not offered any more; the other suites are`)
-  }
-  if (tls.ciphersuites.length > 0 && tls.minimumtls === 'tls1.3') {
-    findings.warn('odd', ['http', 'tls', 'ciphersuites'], 'has no effect with tls1.3, whose suites are always offered, as in distribution')
-  }
-  if (tls.minimumtls === 'tls1.0' || tls.minimumtls === 'tls1.1') {
-    findings.warn(
-      'odd',
-      ['http', 'tls', 'minimumtls'],
-      `${tls.minimumtls} is not offered any more, as in distribution 3; tls1.2 is the least`,
-    )
-  }
 }
 
 /** `:5000`, `host:5000`, `127.0.0.1:5000`, `[::1]:5000`. */
