@@ -7,6 +7,7 @@ import { openNotifications } from './compose/notify.ts'
 import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { startPurging } from './compose/purge.ts'
+import { connectionLimitsOf, limitedBy } from './compose/limits.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
 import type { Link } from './cluster/worker-link.ts'
@@ -85,7 +86,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const listen = parseListenTarget(config.http.net, config.http.addr)
   const tls = openTls(config.http, { log, clock, leases: membership?.leases }, building)
   const http2 = speaksHttp2(config.http, tls)
-  const serving = { handle: app.callback(), requests, log, clock }
+  const serving = { handle: limitedBy(config.http, app.callback(), clock), requests, log, clock, limits: connectionLimitsOf(config.http) }
   const server = building.use(await openServer({ ...serving, listen, tls, http2 }))
   await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)
   const running = building.move()

@@ -15,7 +15,6 @@ const pending: Readonly<Record<string, string>> = {
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
   'storage.gcs': 'the Google driver is not built yet: the server cannot start with it',
   'storage.minfree': `the limit on free space is ${notYet}: watch the disk`,
-  'http.limits': `limits per client are ${notYet}`,
   'http.dashboard': `the dashboard is ${notYet}`,
   'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
   'proxy.ttl': `removal of unused content is ${notYet}: everything is kept`,

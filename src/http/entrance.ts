@@ -6,7 +6,7 @@ import { createServer as createRaw, type Server, type Socket } from 'node:net'
 import { createServer as createTls, type SecureContextOptions, type TlsOptions, type TLSSocket } from 'node:tls'
 import type { Log } from '../telemetry/log.ts'
 import { createHttp2 } from './http2.ts'
-import { endWith, refuse, refusePlainHttp } from './refusals.ts'
+import { endWith, refuse, refuseConnection, refusePlainHttp } from './refusals.ts'
 
 /** What TLS is spoken with; what makes and renews it lives elsewhere. */
 export interface TlsSide {
@@ -31,6 +31,8 @@ export interface EntranceOptions {
   readonly maxHeaderBytes: number
   readonly headersTimeoutMs: number
   readonly idleMs: number
+  /** Open connections of one address; Unix sockets have none. */
+  readonly perAddress?: number | undefined
 }
 
 export interface Entrance {
@@ -56,7 +58,9 @@ export function createEntrance(options: EntranceOptions): Entrance {
   }
   const http1 = createPlain(options)
   http1.on('connection', track)
-  if (options.tls === undefined && options.http2 !== true) return { server: http1, sockets, sessions: new Set(), close: () => undefined }
+  const { perAddress } = options
+  if (options.tls === undefined && options.http2 !== true && perAddress === undefined)
+    return { server: http1, sockets, sessions: new Set(), close: () => undefined }
 
   // A server that does not listen has to be told to watch its time-outs.
   http1.emit('listening')
@@ -66,8 +70,14 @@ export function createEntrance(options: EntranceOptions): Entrance {
     http2: http2 === undefined ? undefined : (socket) => http2.server.emit('connection', socket),
   }
   const take = options.tls === undefined ? clear(speakers) : secure(options.tls, speakers, options)
+  const isCrowded = perAddress === undefined ? () => false : createCrowding(perAddress)
   const server = createRaw({ noDelay: true }, (socket) => {
     track(socket)
+    if (isCrowded(socket)) {
+      if (options.tls === undefined) refuseConnection(socket)
+      else socket.destroy()
+      return
+    }
     firstBytes(socket, options.headersTimeoutMs, (bytes) => {
       sockets.delete(socket)
       take(socket, bytes)
@@ -76,12 +86,32 @@ export function createEntrance(options: EntranceOptions): Entrance {
   return { server, sockets, sessions: http2?.sessions ?? new Set(), close: () => http1.close() }
 }
 
+/** Says whether an address has too many connections; else counts one more until it is closed. */
+function createCrowding(perAddress: number): (socket: Socket) => boolean {
+  const open = new Map<string, number>()
+  return (socket) => {
+    const address = socket.remoteAddress
+    if (address === undefined) return false
+    const count = (open.get(address) ?? 0) + 1
+    // Those that are refused are not counted: their goodbyes would keep others out.
+    if (count > perAddress) return true
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+    return false
+  }
+}
+
 function createPlain({ handle, maxHeaderBytes, headersTimeoutMs, idleMs }: EntranceOptions): Http1Server {
   const server = createHttp1(
     {
       maxHeaderSize: maxHeaderBytes,
       keepAliveTimeout: idleMs,
       headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(30_000, headersTimeoutMs / 2),
       // A push may take as long as it likes; who takes a body ends those that fall silent.
       requestTimeout: 0,
       noDelay: true,
@@ -105,8 +135,8 @@ function clear({ http1, http2 }: Speakers): Take {
   return (socket, bytes) => {
     const length = Math.min(bytes.length, preface.length)
     const isHttp2 = bytes.subarray(0, length).equals(preface.subarray(0, length)) && length > 1
-    const speak = isHttp2 ? http2 : http1
-    speak?.(socket)
+    if (isHttp2 && http2 !== undefined) http2(socket)
+    else http1(socket)
   }
 }
 

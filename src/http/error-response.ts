@@ -2,7 +2,7 @@
 import { UpstreamFailure, type UpstreamFailureKind } from '../content.ts'
 import { type ErrorCode, RegistryError, RegistryErrors } from '../oci/errors.ts'
 import { answerJson, type Exchange } from './exchange.ts'
-import { BodyTooLarge } from './request-body.ts'
+import { BodyOverLimit, BodyTooLarge } from './request-body.ts'
 
 /** Total on purpose: a new code without a status does not compile. distribution-spec, "Error Codes", and distribution's own. */
 export const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -39,6 +39,7 @@ export interface ErrorAnswer {
 export function errorAnswerOf(error: unknown): ErrorAnswer {
   // distribution-spec, "Pushing Manifests": a manifest over the limit is answered 413.
   if (error instanceof BodyTooLarge) return { status: 413, code: 'MANIFEST_INVALID', message: 'manifest invalid', detail: error.message }
+  if (error instanceof BodyOverLimit) return { status: 413, code: 'SIZE_INVALID', message: error.message }
   if (error instanceof RegistryError) {
     return { status: statusOf[error.code], code: error.code, message: error.message, detail: error.detail }
   }

@@ -30,6 +30,12 @@ export function refusePlainHttp(socket: Socket): void {
   endWith(socket, '400 Bad Request', 'text/plain; charset=utf-8', 'Client sent an HTTP request to an HTTPS server.\n')
 }
 
+/** More connections from one address than `http.limits.connections`. */
+export function refuseConnection(socket: Socket): void {
+  const body = errorBody('TOOMANYREQUESTS', 'too many connections from this address')
+  endWith(socket, '429 Too Many Requests\r\nRetry-After: 1', 'application/json', body)
+}
+
 function errorBody(code: string, message: string): string {
   return `${JSON.stringify({ errors: [{ code, message }] })}\n`
 }

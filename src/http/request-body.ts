@@ -25,6 +25,30 @@ export class BodyTooLarge extends Error {
   }
 }
 
+/** More bytes than `http.limits.bodysize`. */
+export class BodyOverLimit extends Error {
+  constructor(limit: number) {
+    super(`the request's body has more than ${limit} bytes`)
+    this.name = 'BodyOverLimit'
+  }
+}
+
+const bounds = new WeakMap<IncomingMessage, number>()
+
+/** Whoever reads the body meets BodyOverLimit when it is larger. */
+export function boundBody(req: IncomingMessage, maxBytes: number): void {
+  bounds.set(req, maxBytes)
+}
+
+async function* bounded(req: IncomingMessage, maxBytes: number): AsyncGenerator<Uint8Array, void, void> {
+  let length = 0
+  for await (const chunk of req.iterator({ destroyOnReturn: false })) {
+    length += (chunk as Uint8Array).length
+    if (length > maxBytes) throw new BodyOverLimit(maxBytes)
+    yield chunk as Uint8Array
+  }
+}
+
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
@@ -40,6 +64,8 @@ export function lengthOf({ headers }: IncomingMessage): number | undefined {
  * Chunks belong to who reads them: Node's parser makes a copy for each, on which nobody else has a view.
  */
 export async function* bodyOf({ req, res }: Message, silenceMs: number = idleMs): AsyncGenerator<Uint8Array, void, void> {
+  const bound = bounds.get(req)
+  if (bound !== undefined && (lengthOf(req) ?? 0) > bound) throw new BodyOverLimit(bound)
   if (isWaiting(req)) {
     continued.add(req)
     res.writeContinue()
@@ -51,7 +77,7 @@ export async function* bodyOf({ req, res }: Message, silenceMs: number = idleMs)
   req.setTimeout(silenceMs).on('timeout', onIdle)
   try {
     // Whoever stops reading still owes the client an answer on this connection.
-    yield* req.iterator({ destroyOnReturn: false })
+    yield* bound === undefined ? req.iterator({ destroyOnReturn: false }) : bounded(req, bound)
   } finally {
     req.off('timeout', onIdle)
     req.socket.setTimeout(0)

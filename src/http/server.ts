@@ -26,6 +26,15 @@ export interface ServerOptions {
   readonly tls?: TlsSide | undefined
   /** Whether HTTP/2 is spoken, too. */
   readonly http2?: boolean | undefined
+  readonly limits?: ConnectionLimits | undefined
+}
+
+/** `http.limits` on connections; what is not set is as it is without. */
+export interface ConnectionLimits {
+  readonly maxHeaderBytes?: number | undefined
+  readonly headersTimeoutMs?: number | undefined
+  readonly idleMs?: number | undefined
+  readonly perAddress?: number | undefined
 }
 
 export interface OpenServer extends AsyncDisposable {
@@ -39,7 +48,14 @@ export interface OpenServer extends AsyncDisposable {
 
 /** Resolves when it listens; throws what listening throws (EADDRINUSE, EACCES). */
 export async function openServer(options: ServerOptions): Promise<OpenServer> {
-  const entrance = createEntrance({ ...options, maxHeaderBytes, headersTimeoutMs, idleMs: keepAliveTimeoutMs })
+  const { limits = {} } = options
+  const entrance = createEntrance({
+    ...options,
+    maxHeaderBytes: limits.maxHeaderBytes ?? maxHeaderBytes,
+    headersTimeoutMs: limits.headersTimeoutMs ?? headersTimeoutMs,
+    idleMs: limits.idleMs ?? keepAliveTimeoutMs,
+    perAddress: limits.perAddress,
+  })
   const { server } = entrance
   try {
     await listen(server, options.listen)

@@ -6,7 +6,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { endShort } from '../end-short.ts'
 import { answerError } from '../error-response.ts'
 import type { Exchange } from '../exchange.ts'
-import { BodyTooLarge } from '../request-body.ts'
+import { BodyOverLimit, BodyTooLarge } from '../request-body.ts'
 
 export function createErrors(log: Log): Middleware<Exchange> {
   // One failed question may have many askers, who all get the same error object.
@@ -32,7 +32,8 @@ export function createErrors(log: Log): Middleware<Exchange> {
     }
     const fields = { request: exchange.requestId, method: exchange.req.method, path: exchange.path, error }
     if (exchange.signal.aborted) log.debug(fields, 'ended a request whose client is gone')
-    else if (isRegistryError(error) || error instanceof BodyTooLarge) log.debug(fields, 'refused a request')
+    else if (isRegistryError(error) || error instanceof BodyTooLarge || error instanceof BodyOverLimit)
+      log.debug(fields, 'refused a request')
     else if (error instanceof UpstreamFailure) log.warn({ ...fields, kind: error.kind }, 'upstream failed a request')
     else log.error(fields, 'failed a request')
   }
