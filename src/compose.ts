@@ -84,10 +84,11 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   })
   const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)
-  const tls = openTls(config.http, { log, clock, leases: membership?.leases }, building)
+  const tls = openTls(config.http, { log, clock, leases: cluster.leases }, building)
   const http2 = speaksHttp2(config.http, tls)
-  const serving = { handle: limitedBy(config.http, app.callback(), clock), requests, log, clock, limits: connectionLimitsOf(config.http) }
-  const server = building.use(await openServer({ ...serving, listen, tls, http2 }))
+  const serving = { handle: app.callback(), requests, log, clock }
+  const bounded = { handle: limitedBy(config.http, serving.handle, clock), limits: connectionLimitsOf(config.http) }
+  const server = building.use(await openServer({ ...serving, ...bounded, listen, tls, http2 }))
   await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)
   const running = building.move()
   return {

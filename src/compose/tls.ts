@@ -1,7 +1,6 @@
 // `http.tls` of the configuration → what the server speaks TLS with. Part of compose.
 import { resolve } from 'node:path'
 import type { Leases } from '../cluster/leases.ts'
-import { LocalLeases } from '../cluster/local-leases.ts'
 import type { Config } from '../config/load.ts'
 import type { TlsSide } from '../http/entrance.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -13,20 +12,18 @@ import { createAdmission, handshakeOptions } from '../tls/handshake.ts'
 export interface TlsParts {
   readonly log: Log
   readonly clock: Clock
-  /** Agreed with other processes; `undefined`: there are none. */
-  readonly leases?: Leases | undefined
+  readonly leases: Leases
 }
 
 /** `undefined`: plain HTTP. Throws Errors that name the configuration key. */
 export function openTls({ tls }: Config['http'], parts: TlsParts, building: AsyncDisposableStack): TlsSide | undefined {
   if (tls?.letsencrypt !== undefined) {
     const { email, hosts, cachefile, directoryurl } = tls.letsencrypt
-    const { leases = new LocalLeases() } = parts
     if (cachefile === undefined) parts.log.warn({}, 'http.tls.letsencrypt.cachefile is not set: each start orders new certificates')
     const folder = cachefile === undefined ? undefined : resolve(cachefile)
     const names = hosts.map((host) => host.toLowerCase())
     const handshake = handshakeOptions(tls)
-    const acme = building.use(LetsEncrypt.open({ ...parts, email, hosts: names, folder, handshake, directoryUrl: directoryurl, leases }))
+    const acme = building.use(LetsEncrypt.open({ ...parts, email, hosts: names, folder, handshake, directoryUrl: directoryurl }))
     return {
       options: { ...handshake, ...acme.options },
       onRenewal: () => undefined,
