@@ -106,6 +106,7 @@ function keyCases({ ec, rsa, leaf, stranger }: Keyring): TokenCase[] {
     ['a stranger’s key with the fingerprint of ours', tokenOf(stranger, good, { jwk: jwkOf(stranger), kid: ec.fingerprint })],
     ['a key in the header with its chain', tokenOf(leaf, good, { jwk: { ...jwkOf(leaf), x5c: [leaf.certificate] } })],
     ['a key in the header with another’s chain', tokenOf(stranger, good, { jwk: { ...jwkOf(stranger), x5c: [leaf.certificate] } })],
+    ['a good chain beside another key in the header', tokenOf(leaf, good, { jwk: { ...jwkOf(stranger), x5c: [leaf.certificate] } })],
     ['an unknown key id', tokenOf(ec, good, { kid: 'ABCD:EFGH' })],
     ['no key id', tokenOf(ec, good, {})],
     ['the key id of another', tokenOf(ec, good, { kid: rsa.fingerprint })],
