@@ -62,6 +62,11 @@ describe('with authentication', () => {
         assert.deepEqual([status, headers['www-authenticate']], [401, 'Basic realm="test"'], `${method} ${path}`)
       }
     }
+    // A handler that ran all the same would have failed, as nothing may be asked of the content.
+    assert.deepEqual(
+      serving.log.filter(({ level }) => level !== 'debug'),
+      [],
+    )
   })
 
   it('the probe of load balancers, redirections, preflights and what is not found stay open', async () => {
