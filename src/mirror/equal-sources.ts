@@ -1,22 +1,12 @@
 // Equal sources of one registry's content, mirrors first and the registry itself last, as one source. A mirror may lack things, fail,
 // or be out of quota: the next one is asked then. Only the origin can say that something does not exist.
 import { LRUCache } from 'lru-cache'
-import {
-  type BlobDescription,
-  type BlobTransfer,
-  type Manifest,
-  type ManifestDescription,
-  type Referrers,
-  type Standing,
-  type TransferRange,
-  type TransferSource,
-  UpstreamFailure,
-} from '../content.ts'
+import { type BlobTransfer, type Standing, type TransferRange, type TransferSource, UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
-import type { Page, PageOf } from '../oci/pagination.ts'
+import type { RepositoryName } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
+import { type ForwardedQuestion, ForwardingSource, type PutQuestion } from './forwarding-source.ts'
 import { penaltyMs, type RankFacts, ranked } from './source-ranking.ts'
 import { watchedTransfer } from './watched-transfer.ts'
 
@@ -41,7 +31,7 @@ interface Member {
 const mostTroubledBlobs = 10_000
 const troubleHoldsMs = 10 * 60_000
 
-export class EqualSources implements TransferSource {
+export class EqualSources extends ForwardingSource {
   readonly #members: readonly Member[]
   readonly #clock: Clock
   readonly #log: Log
@@ -49,48 +39,24 @@ export class EqualSources implements TransferSource {
   readonly #troubles = new LRUCache<string, { readonly count: number; readonly at: number }>({ max: mostTroubledBlobs })
 
   constructor({ sources, clock, log }: EqualSourcesOptions) {
+    super()
     const last = sources.length - 1
     this.#members = sources.map((each, index) => ({ ...each, index, isOrigin: index === last, failures: 0, penalisedUntil: 0 }))
     this.#clock = clock
     this.#log = log
   }
 
-  describeManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<ManifestDescription | undefined> {
-    return this.#ask({ repository }, signal, ({ source }) => source.describeManifest(repository, reference, signal))
-  }
-
-  findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
-    return this.#ask({ repository, costsQuota: true }, signal, ({ source }) => source.findManifest(repository, reference, signal))
-  }
-
-  describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
-    return this.#ask({ repository, digest }, signal, ({ source }) => source.describeBlob(repository, digest, signal))
-  }
-
   /** A transfer that breaks makes its source the last choice for this blob, so that its resumption begins elsewhere. */
-  openBlob(
+  override openBlob(
     repository: RepositoryName,
     digest: Digest,
     range: TransferRange | undefined,
     signal: AbortSignal,
   ): Promise<BlobTransfer | undefined> {
-    return this.#ask({ repository, digest }, signal, async (member) => {
+    return this.#ask({ repository, blob: digest, costsQuota: false, signal }, async (member) => {
       const transfer = await member.source.openBlob(repository, digest, range, signal)
       return transfer && watchedTransfer(transfer, (how) => this.#troubled(member, digest, how))
     })
-  }
-
-  listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
-    return this.#ask({ repository }, signal, ({ source }) => source.listTags(repository, page, signal))
-  }
-
-  listReferrers(
-    repository: RepositoryName,
-    subject: Digest,
-    artifactType: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Referrers | undefined> {
-    return this.#ask({ repository }, signal, ({ source }) => source.listReferrers(repository, subject, artifactType, signal))
   }
 
   /** Of the source that would be asked first. */
@@ -99,8 +65,12 @@ export class EqualSources implements TransferSource {
     return first?.source.standing(repository) ?? { name: repository, pausedUntil: 0, pullsLeft: undefined }
   }
 
+  protected forward<T>(question: ForwardedQuestion, put: PutQuestion<T>): Promise<T | undefined> {
+    return this.#ask(question, ({ source }) => put(source, question.repository))
+  }
+
   /** One after the other, until one has it or the origin says that there is none. Throws the origin's failure when all fail. */
-  async #ask<T>(question: Question, signal: AbortSignal, ask: (member: Member) => Promise<T | undefined>): Promise<T | undefined> {
+  async #ask<T>(question: Question, ask: (member: Member) => Promise<T | undefined>): Promise<T | undefined> {
     let originsFailure: unknown
     for (const member of this.#ranked(question)) {
       try {
@@ -109,7 +79,7 @@ export class EqualSources implements TransferSource {
         member.penalisedUntil = 0
         if (answer !== undefined || member.isOrigin) return answer
       } catch (error) {
-        signal.throwIfAborted()
+        question.signal.throwIfAborted()
         if (!(error instanceof UpstreamFailure)) throw error
         this.#failed(member, error)
         if (member.isOrigin) originsFailure = error
@@ -118,14 +88,14 @@ export class EqualSources implements TransferSource {
     throw originsFailure
   }
 
-  #ranked({ repository, digest, costsQuota = false }: Question): readonly Member[] {
+  #ranked({ repository, blob, costsQuota }: Pick<Question, 'repository' | 'blob' | 'costsQuota'>): readonly Member[] {
     const now = this.#clock.now()
     return ranked(
       this.#members,
       (member): RankFacts => ({
         isPenalised: member.penalisedUntil > now,
         isOutOfQuota: costsQuota && isOutOfQuota(member.source.standing(repository), now),
-        troubles: digest === undefined ? 0 : this.#troublesOf(member, digest, now),
+        troubles: blob === undefined ? 0 : this.#troublesOf(member, blob, now),
       }),
     )
   }
@@ -154,12 +124,7 @@ export class EqualSources implements TransferSource {
   }
 }
 
-interface Question {
-  readonly repository: RepositoryName
-  /** Of the blob that is asked for. */
-  readonly digest?: Digest
-  readonly costsQuota?: boolean
-}
+type Question = Omit<ForwardedQuestion, 'subject'>
 
 function isOutOfQuota({ pausedUntil, pullsLeft }: Standing, now: number): boolean {
   return pausedUntil > now || pullsLeft === 0

@@ -1,21 +1,10 @@
 // What upstream has just said it does not have, or does not give us, is not asked again for a few seconds. Trouble is never remembered.
 import { LRUCache } from 'lru-cache'
-import {
-  type BlobDescription,
-  type BlobTransfer,
-  type Manifest,
-  type ManifestDescription,
-  type Referrers,
-  type Standing,
-  type TransferRange,
-  type TransferSource,
-  UpstreamFailure,
-} from '../content.ts'
+import { type Standing, type TransferSource, UpstreamFailure } from '../content.ts'
 import type { SharedFacts } from '../cluster/shared-facts.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Digest } from '../oci/digest.ts'
-import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
-import type { Page, PageOf } from '../oci/pagination.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import { type ForwardedQuestion, ForwardingSource, type PutQuestion } from './forwarding-source.ts'
 
 const mostAnswers = 50_000
 
@@ -35,67 +24,28 @@ export interface NegativeAnswersOptions {
 }
 
 /** A refusal is of a whole repository (of a blob, it may be a CDN's: then of that blob); an absence, of one thing in it. Another answer clears both. */
-export class NegativeAnswers implements TransferSource {
+export class NegativeAnswers extends ForwardingSource {
   readonly #options: NegativeAnswersOptions
   readonly #negatives = new LRUCache<string, Negative>({ max: mostAnswers })
 
   constructor(options: NegativeAnswersOptions) {
+    super()
     this.#options = options
-  }
-
-  describeManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<ManifestDescription | undefined> {
-    return this.#ask(repository, `manifest ${reference}`, (source) => source.describeManifest(repository, reference, signal))
-  }
-
-  findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
-    return this.#ask(repository, `manifest ${reference}`, (source) => source.findManifest(repository, reference, signal))
-  }
-
-  describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
-    return this.#ask(repository, `blob ${digest}`, (source) => source.describeBlob(repository, digest, signal), `blob ${digest}`)
-  }
-
-  openBlob(
-    repository: RepositoryName,
-    digest: Digest,
-    range: TransferRange | undefined,
-    signal: AbortSignal,
-  ): Promise<BlobTransfer | undefined> {
-    return this.#ask(repository, `blob ${digest}`, (source) => source.openBlob(repository, digest, range, signal), `blob ${digest}`)
-  }
-
-  listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
-    return this.#ask(repository, 'tags', (source) => source.listTags(repository, page, signal))
-  }
-
-  listReferrers(
-    repository: RepositoryName,
-    subject: Digest,
-    artifactType: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Referrers | undefined> {
-    const what = `referrers ${subject} ${artifactType ?? ''}`
-    return this.#ask(repository, what, (source) => source.listReferrers(repository, subject, artifactType, signal))
   }
 
   standing(repository: RepositoryName): Standing {
     return this.#options.source.standing(repository)
   }
 
-  async #ask<T>(
-    repository: RepositoryName,
-    what: string,
-    ask: (source: TransferSource) => Promise<T | undefined>,
-    refusable = '',
-  ): Promise<T | undefined> {
-    const key = `${repository} ${what}`
-    const whole = `${repository} ${refusable}`
+  protected async forward<T>({ repository, subject, blob }: ForwardedQuestion, put: PutQuestion<T>): Promise<T | undefined> {
+    const key = `${repository} ${subject}`
+    const whole = blob === undefined ? `${repository} ` : key
     const keys = [`${repository} `, whole, key]
     const known = this.#recall(keys) ?? (await this.#hear(keys))
     if (known?.refusal !== undefined) throw known.refusal
     if (known !== undefined) return undefined
     try {
-      const answer = await ask(this.#options.source)
+      const answer = await put(this.#options.source, repository)
       this.#negatives.delete(whole)
       if (answer === undefined) this.#remember(key, undefined)
       else this.#negatives.delete(key)

@@ -1,17 +1,7 @@
 // Several registries as one source of content: the name says which of them is asked, and is given to it as it knows it.
-import type {
-  BlobDescription,
-  BlobTransfer,
-  Manifest,
-  ManifestDescription,
-  Referrers,
-  Standing,
-  TransferRange,
-  TransferSource,
-} from '../content.ts'
-import type { Digest } from '../oci/digest.ts'
-import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
-import type { Page, PageOf } from '../oci/pagination.ts'
+import type { Standing, TransferSource } from '../content.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import { type ForwardedQuestion, ForwardingSource, type PutQuestion } from './forwarding-source.ts'
 import { destinationOf, type RoutingRules } from './routing.ts'
 
 export interface RoutedUpstreamsOptions {
@@ -21,45 +11,12 @@ export interface RoutedUpstreamsOptions {
 }
 
 /** Of a name that no registry is served for, there is none. */
-export class RoutedUpstreams implements TransferSource {
+export class RoutedUpstreams extends ForwardingSource {
   readonly #options: RoutedUpstreamsOptions
 
   constructor(options: RoutedUpstreamsOptions) {
+    super()
     this.#options = options
-  }
-
-  describeManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<ManifestDescription | undefined> {
-    return this.#ask(repository, (source, name) => source.describeManifest(name, reference, signal))
-  }
-
-  findManifest(repository: RepositoryName, reference: Reference, signal: AbortSignal): Promise<Manifest | undefined> {
-    return this.#ask(repository, (source, name) => source.findManifest(name, reference, signal))
-  }
-
-  describeBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobDescription | undefined> {
-    return this.#ask(repository, (source, name) => source.describeBlob(name, digest, signal))
-  }
-
-  openBlob(
-    repository: RepositoryName,
-    digest: Digest,
-    range: TransferRange | undefined,
-    signal: AbortSignal,
-  ): Promise<BlobTransfer | undefined> {
-    return this.#ask(repository, (source, name) => source.openBlob(name, digest, range, signal))
-  }
-
-  listTags(repository: RepositoryName, page: Page, signal: AbortSignal): Promise<PageOf<Tag> | undefined> {
-    return this.#ask(repository, (source, name) => source.listTags(name, page, signal))
-  }
-
-  listReferrers(
-    repository: RepositoryName,
-    subject: Digest,
-    artifactType: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Referrers | undefined> {
-    return this.#ask(repository, (source, name) => source.listReferrers(name, subject, artifactType, signal))
   }
 
   standing(repository: RepositoryName): Standing {
@@ -68,12 +25,9 @@ export class RoutedUpstreams implements TransferSource {
     return this.#options.sourceOf(destination.host).standing(destination.repository)
   }
 
-  async #ask<T>(
-    repository: RepositoryName,
-    question: (source: TransferSource, name: RepositoryName) => Promise<T | undefined>,
-  ): Promise<T | undefined> {
+  protected async forward<T>({ repository }: ForwardedQuestion, put: PutQuestion<T>): Promise<T | undefined> {
     const destination = destinationOf(this.#options.rules, repository)
     if (destination === undefined) return undefined
-    return question(this.#options.sourceOf(destination.host), destination.repository)
+    return put(this.#options.sourceOf(destination.host), destination.repository)
   }
 }
