@@ -1,37 +1,14 @@
 // The registry's process is killed at bad moments. What it has is never wrong, and what it had of a blob is not lost.
 import assert from 'node:assert/strict'
-import { mkdtemp, open, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, test } from 'node:test'
-import { type Hub, startHub } from '../support/hub/hub.ts'
-import { memoryBlob, ociImage, seededBytes } from '../support/images.ts'
+import { test } from 'node:test'
+import { ociImage } from '../support/images.ts'
 import { outcomeOf } from '../support/pull.ts'
 import { assertSound, filesBelow, partialFiles } from '../support/store-tree.ts'
 import { until } from '../support/until.ts'
-import { type Child, type ChildOptions, startChild } from './child.ts'
+import { blob, half, hub, never, repository, start, store } from './restarts.ts'
 import { questionsTo } from './scene.ts'
-
-const repository = 'library/some'
-const blob = memoryBlob(seededBytes('restart', 6_000_000))
-const half = 3_000_000
-const never = new Promise<void>(() => {})
-
-let hub: Hub
-let folder: string
-let store: string
-
-beforeEach(async () => {
-  hub = await startHub()
-  folder = await mkdtemp(join(tmpdir(), 'entrepot-test-'))
-  store = join(folder, 'store')
-})
-afterEach(async () => {
-  await hub.close()
-  await rm(folder, { recursive: true, force: true })
-})
-
-const start = (options: Partial<ChildOptions> = {}): Promise<Child> => startChild({ folder, upstream: hub.url, ...options })
 
 /** Bytes in the partial files. */
 async function partialBytes(): Promise<number> {

@@ -2,29 +2,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { UpstreamFailureKind } from '../../src/content.ts'
-import { type Fault, type Hub, type HubOptions, startHub } from '../support/hub/hub.ts'
-import { memoryBlob, seededBytes } from '../support/images.ts'
-import { bytesOf, digestFrom, failureOf, remoteFor, repositoryOf, scriptedServer } from './remote.ts'
-
-const bytes = Buffer.from(seededBytes('blobs', 300_000))
-const blob = memoryBlob(bytes)
-const digest = digestFrom(blob.digest)
-const empty = memoryBlob(Buffer.alloc(0))
-const alpine = repositoryOf('alpine')
-const { signal } = new AbortController()
-
-async function hubWithBlob(options: HubOptions = {}): Promise<Hub> {
-  const hub = await startHub(options)
-  hub.addBlob('alpine', blob)
-  hub.addBlob('alpine', empty)
-  return hub
-}
-
-async function transferOf(remote: ReturnType<typeof remoteFor>, range?: { start: number; end?: number }) {
-  const transfer = await remote.content.openBlob(alpine, digest, range, signal)
-  assert.ok(transfer !== undefined)
-  return transfer
-}
+import type { Fault } from '../support/hub/hub.ts'
+import { alpine, bytes, digest, hubWithBlob, transferOf } from './one-blob.ts'
+import { bytesOf, failureOf, remoteFor, scriptedServer } from './remote.ts'
 
 describe('a CDN in trouble', () => {
   it('with an expired signature makes us ask the registry again, once', async () => {

@@ -2,30 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { type Fault, type Hub, type HubOptions, startHub } from '../support/hub/hub.ts'
-import { memoryBlob, seededBytes } from '../support/images.ts'
-import { bytesOf, digestFrom, failureOf, remoteFor, repositoryOf } from './remote.ts'
+import type { Fault, HubOptions } from '../support/hub/hub.ts'
+import { alpine, bytes, digest, empty, hubWithBlob, signal, transferOf } from './one-blob.ts'
+import { bytesOf, digestFrom, failureOf, remoteFor } from './remote.ts'
 
-const bytes = Buffer.from(seededBytes('blobs', 300_000))
-const blob = memoryBlob(bytes)
-const digest = digestFrom(blob.digest)
-const empty = memoryBlob(Buffer.alloc(0))
 const missing = digestFrom(`sha256:${'0'.repeat(64)}`)
-const alpine = repositoryOf('alpine')
-const { signal } = new AbortController()
-
-async function hubWithBlob(options: HubOptions = {}): Promise<Hub> {
-  const hub = await startHub(options)
-  hub.addBlob('alpine', blob)
-  hub.addBlob('alpine', empty)
-  return hub
-}
-
-async function transferOf(remote: ReturnType<typeof remoteFor>, range?: { start: number; end?: number }) {
-  const transfer = await remote.content.openBlob(alpine, digest, range, signal)
-  assert.ok(transfer !== undefined)
-  return transfer
-}
 
 describe('a blob', () => {
   for (const redirect of [307, 302, 301, 'none'] as const) {
