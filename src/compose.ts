@@ -18,6 +18,7 @@ import type { Catalog } from './content.ts'
 import { createApp } from './http/app.ts'
 import { AccessLog } from './http/middleware/access-log.ts'
 import { LiveRequests } from './http/middleware/cancellation.ts'
+import { createRequestLog } from './http/request-log.ts'
 import { openServer, type OpenServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
 import { NotedContent } from './mirror/noted-content.ts'
@@ -71,7 +72,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     log: parts.log,
     requests,
     accessLog,
-    observers: [...counting.observers(requests), ...notified],
+    observers: [...counting.observers(requests), ...notified, ...createRequestLog(log, config.log.level)],
     prefix: config.http.prefix,
     host: config.http.host,
     relativeUrls: config.http.relativeurls,

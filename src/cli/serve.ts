@@ -8,13 +8,16 @@ import { createLog, errorText, type Log } from '../telemetry/log.ts'
 import { readConfiguration } from './configuration.ts'
 import { greeting } from './greeting.ts'
 import { keepHeapSmall } from './heap.ts'
+import { flushLogHooks, mailBeforeDying, openLogHooks } from './log-hooks.ts'
 import { type CommandOptions, version } from './version.ts'
 import { serveByWorkers, stopMessage, workerCount } from './workers.ts'
 
 /** Throws ConfigError. Resolves with the exit code. */
 export async function serve(options: CommandOptions): Promise<number> {
   const { config, warnings } = await readConfiguration(options)
-  const log = createLog({ level: config.log.level, formatter: config.log.formatter, fields: config.log.fields })
+  const hooks = openLogHooks(config)
+  const log = createLog({ level: config.log.level, formatter: config.log.formatter, fields: config.log.fields, hooks })
+  mailBeforeDying(hooks, log)
   if (!cluster.isWorker) for (const warning of warnings) log.warn({}, formatProblem(warning))
   // Listened for from here on: a signal during the start stops the server as soon as it runs.
   const link = cluster.isWorker ? linkTo(process) : undefined
@@ -25,6 +28,8 @@ export async function serve(options: CommandOptions): Promise<number> {
     running = await compose(config, { log, clock: systemClock, userAgent: `entrepot/${version()}`, primary: link })
   } catch (error) {
     process.stderr.write(`entrepot cannot start: ${errorText(error)}\n`)
+    if (hooks.length > 0) log.fatal({ error }, 'entrepot cannot start')
+    await flushLogHooks(hooks)
     leavePrimary()
     return 1
   }
@@ -34,6 +39,7 @@ export async function serve(options: CommandOptions): Promise<number> {
   const signal = await stopping
   log.info({ signal, draintimeoutMs: config.http.draintimeout }, 'stopping: requests in progress may finish')
   await stop(running, config.http.draintimeout, log)
+  await flushLogHooks(hooks)
   leavePrimary()
   return 0
 }

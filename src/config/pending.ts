@@ -10,7 +10,6 @@ const notYet = 'not built yet, so it has no effect'
 
 /** `a.b` → what to say when it is set. A longer path below a shorter one is not said twice. */
 const pending: Readonly<Record<string, string>> = {
-  'log.hooks': `mail on errors is ${notYet}`,
   'storage.s3': 'the S3 driver is not built yet: the server cannot start with it',
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
   'storage.gcs': 'the Google driver is not built yet: the server cannot start with it',

@@ -1,5 +1,7 @@
 // The application's log: pino on stderr, in the forms that distribution knows. The access log is http/middleware/access-log.ts.
 import { pino, stdTimeFunctions, type DestinationStream } from 'pino'
+import type { MailHook } from './mail-hook.ts'
+import { redactLine } from './redact.ts'
 
 /** What parts of the program may do with the log. Fields come first, then the sentence. */
 export interface Log {
@@ -16,27 +18,52 @@ export interface LogOptions {
   readonly fields: Readonly<Record<string, unknown>>
   /** Where lines go; stderr when not given. */
   readonly destination?: { write(line: string): unknown }
+  /** Who is sent lines of some levels besides. */
+  readonly hooks?: readonly MailHook[]
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
-export function createLog(options: LogOptions): Log {
+/** The log, and what only the program's end needs of it. */
+export interface ApplicationLog extends Log {
+  /** For what ends the process. */
+  fatal(fields: object, message: string): void
+}
+
+export function createLog(options: LogOptions): ApplicationLog {
   const destination = options.destination ?? process.stderr
-  const target: DestinationStream =
-    options.formatter === 'text' ? { write: (line) => destination.write(textOf(line)) } : { write: (line) => destination.write(line) }
+  const { formatter, hooks = [] } = options
+  const target: DestinationStream = {
+    write(line) {
+      const redacted = redactLine(line)
+      const text = formatter === 'text' ? textOf(redacted) : redacted
+      destination.write(text)
+      if (hooks.length > 0) callHooks(hooks, redacted, text)
+    },
+  }
   return pino(
     {
       level: options.level,
       base: { ...options.fields },
-      messageKey: options.formatter === 'logstash' ? 'message' : 'msg',
+      messageKey: messageKeyOf(formatter),
       errorKey: 'error',
-      timestamp:
-        options.formatter === 'logstash' ? () => `,"@version":"1","@timestamp":"${new Date().toISOString()}"` : stdTimeFunctions.isoTime,
+      timestamp: formatter === 'logstash' ? () => `,"@version":"1","@timestamp":"${new Date().toISOString()}"` : stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: errorText },
     },
     target,
   )
+}
+
+function messageKeyOf(formatter: LogOptions['formatter']): 'message' | 'msg' {
+  return formatter === 'logstash' ? 'message' : 'msg'
+}
+
+function callHooks(hooks: readonly MailHook[], line: string, text: string): void {
+  const { level, msg, message, hook } = JSON.parse(line) as Record<string, unknown>
+  // What a hook itself has to say must not come back to it.
+  if (hook !== undefined) return
+  for (const each of hooks) each.add({ level: String(level), message: String(msg ?? message), text: text.trimEnd() })
 }
 
 /** One line for an error and its causes: what was attempted, and what came of it. */
@@ -59,5 +86,7 @@ function textOf(line: string): string {
 
 function quoted(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return /^[\w.:/@+-]+$/.test(text) ? text : JSON.stringify(text)
+  if (/^[\w.:/@+-]+$/.test(text)) return text
+  // JSON leaves in place what a terminal would obey or a line reader would break at.
+  return JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -1,6 +1,7 @@
 // One line per request in Apache's combined format, as distribution writes it. Lines are gathered and written together: a system
 // call per request would be a good part of what a hot answer costs.
 import type { Clock } from '../../lib/clock.ts'
+import { redactTarget } from '../../telemetry/redact.ts'
 import type { Exchange } from '../exchange.ts'
 
 const flushEveryMs = 100
@@ -24,7 +25,9 @@ export class AccessLog implements AsyncDisposable {
     const { req, res } = exchange
     const user = quotable(req.headers['user-agent'] ?? '')
     const referrer = quotable(req.headers['referer'] ?? '')
-    const request = `${req.method} ${quotable(req.url ?? '')} HTTP/${req.httpVersion}`
+    const { url = '' } = req
+    const target = quotable(exchange.query === '' ? url : redactTarget(url))
+    const request = `${req.method} ${target} HTTP/${req.httpVersion}`
     this.#lines += `${exchange.clientAddress} - ${userOf(exchange)} [${this.#timeOf(exchange.startedAt)}] "${request}" ${res.statusCode} ${exchange.bodyBytes} "${referrer}" "${user}"\n`
     if (this.#lines.length >= flushAtCharacters) this.flush()
     else if (!this.#scheduled) this.#schedule()

@@ -7,6 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { clientAddressOf } from '../client-address.ts'
 import { Exchange } from '../exchange.ts'
+import { fieldsOf } from '../request-log.ts'
 import { type RequestHooks, tellEnded } from '../request-hooks.ts'
 import { requestIdOf } from './request-id.ts'
 
@@ -78,10 +79,7 @@ export function createLives({ requests, hooks, trustedProxies, clock, log }: Liv
         requests.remove(exchange)
         tellEnded(hooks, exchange)
         if (res.writableFinished) return
-        log.debug(
-          { request: exchange.requestId, path: exchange.path, sent: exchange.bodyBytes },
-          'the client left before its answer was out',
-        )
+        log.debug({ ...fieldsOf(exchange), sent: exchange.bodyBytes }, 'the client left before its answer was out')
         exchange.abort(new Error('the client left'))
       })
     },

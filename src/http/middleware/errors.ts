@@ -7,6 +7,7 @@ import { endShort } from '../end-short.ts'
 import { answerError } from '../error-response.ts'
 import type { Exchange } from '../exchange.ts'
 import { BodyOverLimit, BodyTooLarge } from '../request-body.ts'
+import { fieldsOf } from '../request-log.ts'
 
 export function createErrors(log: Log): Middleware<Exchange> {
   // One failed question may have many askers, who all get the same error object.
@@ -30,7 +31,7 @@ export function createErrors(log: Log): Middleware<Exchange> {
       if (logged.has(error)) return
       logged.add(error)
     }
-    const fields = { request: exchange.requestId, method: exchange.req.method, path: exchange.path, error }
+    const fields = { ...fieldsOf(exchange), error }
     if (exchange.signal.aborted) log.debug(fields, 'ended a request whose client is gone')
     else if (isRegistryError(error) || error instanceof BodyTooLarge || error instanceof BodyOverLimit)
       log.debug(fields, 'refused a request')
