@@ -11,7 +11,8 @@ import { connectionLimitsOf, limitedBy } from './compose/limits.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
 import type { Link } from './cluster/worker-link.ts'
-import { openUsage } from './compose/usage.ts'
+import { startEviction } from './compose/eviction.ts'
+import { noted, openUsage } from './compose/usage.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
 import type { Catalog } from './content.ts'
@@ -21,7 +22,6 @@ import { LiveRequests } from './http/middleware/cancellation.ts'
 import { createRequestLog } from './http/request-log.ts'
 import { openServer, type OpenServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
-import { NotedContent } from './mirror/noted-content.ts'
 import type { Log } from './telemetry/log.ts'
 
 export interface ComposeParts {
@@ -50,9 +50,9 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
   const cluster = await openCluster(config, parts, building)
   const store = openStore(config, { ...parts, facts, changes: usage, cluster })
-  if (usage !== undefined) building.use(usage).start(store.content)
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
-  const mirrorParts = { driver: store.driver, local: store.content, log, clock, userAgent, cluster, counting }
+  const eviction = usage && startEviction(config, { usage, store, clock, log, health, meters }, building)
+  const mirrorParts = { room: eviction, driver: store.driver, local: store.content, log, clock, userAgent, cluster, counting }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   const { readonly, uploadpurging } = config.storage.maintenance
@@ -63,7 +63,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
-    content: usage === undefined ? content : new NotedContent(content, usage),
+    content: noted(content, usage),
     catalog: store.content satisfies Catalog,
     maxCatalogEntries: config.catalog.maxentries,
     own,

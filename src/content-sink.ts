@@ -89,3 +89,19 @@ export interface StoredContent {
   /** A guess at its last use, in milliseconds since 1970. */
   readonly usedAt: number
 }
+
+/** What is to be evicted: content of one repository, and the blobs that no other repository is thought to have. */
+export interface EvictionTarget {
+  readonly repository: RepositoryName
+  /** Tags that go where they still point at one of the manifests. */
+  readonly tags: readonly Tag[]
+  readonly links: readonly { readonly digest: Digest; readonly kind: 'manifest' | 'blob' }[]
+  readonly blobs: readonly Digest[]
+}
+
+export interface EvictionOutcome {
+  /** That were freed. */
+  readonly bytes: number
+  /** Nothing went: somebody may be about to rely on it. */
+  readonly isSpared: boolean
+}

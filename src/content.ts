@@ -136,6 +136,8 @@ export interface ContentSink {
   linkBlob(repository: RepositoryName, digest: Digest): Promise<void>
   /** Takes over a complete, verified file of this machine as the blob's bytes, and links it. The file is gone afterwards. */
   adoptBlob(repository: RepositoryName, digest: Digest, file: string): Promise<void>
+  /** Somebody could not read it: forgets what is remembered, and puts bytes aside that are not those of the digest. Never rejects. */
+  doubtBlob(repository: RepositoryName, digest: Digest): Promise<void>
 }
 
 /** An optional power: Docker Hub has no catalog. */

@@ -43,7 +43,7 @@ const packages = {
   zod: 'config',
   commander: 'cli',
   pino: 'telemetry',
-  'p-limit': '(?:mirror|lib)',
+  'p-limit': '(?:mirror|lib|store)',
   'lru-cache': '(?:auth|cluster|http|mirror|store|upstream)',
 }
 

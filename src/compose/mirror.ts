@@ -17,6 +17,7 @@ import { NegativeAnswers } from '../mirror/negative-answers.ts'
 import type { OpenFillTransfers } from '../mirror/fill-transfers.ts'
 import { PullThrough } from '../mirror/pull-through.ts'
 import { RoutedUpstreams } from '../mirror/routed-upstreams.ts'
+import type { Room } from '../mirror/room.ts'
 import { createRouting, nameOf, type RoutingRules } from '../mirror/routing.ts'
 import { sharedTransfers } from '../mirror/shared-transfers.ts'
 import type { Counting } from './metrics.ts'
@@ -39,6 +40,7 @@ export interface MirrorParts {
   readonly clock: Clock
   readonly userAgent: string
   readonly cluster: Pick<Cluster, 'shared' | 'secret'>
+  readonly room?: Room | undefined
   readonly counting: Counting
 }
 
@@ -99,6 +101,7 @@ async function openPullThrough(
         revalidateTimeoutMs: proxy.tags.revalidatetimeout,
         rules: proxy.tags.rules.map(tagRuleOf),
       },
+      room: parts.room,
       spoolFolder: driver.spoolFolder ?? join(tmpdir(), 'entrepot-fills'),
       clock,
       log,

@@ -1,6 +1,8 @@
 // The usage index: beside the store where that is a folder of this machine, in memory elsewhere. Part of compose.
 import type { Config } from '../config/load.ts'
+import type { ContentSource } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
+import { NotedContent } from '../mirror/noted-content.ts'
 import { parseSchedulerState } from '../mirror/scheduler-state.ts'
 import { Usage } from '../mirror/usage.ts'
 import { SqliteUsage } from '../mirror/usage-sqlite.ts'
@@ -25,6 +27,11 @@ export function openUsage(config: Config, { driver, clock, log }: UsageParts): U
     clock,
     log,
   })
+}
+
+/** Content whose uses are noted. */
+export function noted(content: ContentSource, usage: Usage | undefined): ContentSource {
+  return usage === undefined ? content : new NotedContent(content, usage)
 }
 
 /** distribution counts its ttl from when something was first cached; that is the best guess at its last use. */

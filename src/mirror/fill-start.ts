@@ -9,12 +9,15 @@ import type { RepositoryName } from '../oci/names.ts'
 import type { MirrorFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FillTransfers } from './fill-transfers.ts'
+import type { Reservation, Room } from './room.ts'
 import type { Spool, SpoolFile } from './spool.ts'
 
 export interface FillParts {
   readonly transfers: FillTransfers
   readonly local: ContentSource & ContentSink
   readonly spool: Spool
+  /** `undefined`: there is always room. */
+  readonly room?: Room | undefined
   readonly clock: Clock
   readonly log: Log
   readonly facts: MirrorFacts
@@ -27,6 +30,8 @@ export interface FillStart {
   /** Of the bytes before `position`, which are in the file. */
   readonly hash: Hash
   readonly position: number
+  /** Held while the fill lives. */
+  readonly reservation?: Reservation | undefined
 }
 
 /**
@@ -43,12 +48,23 @@ export async function startFill(
   try {
     const start = (await resumeLeftover(parts, repository, digest, file, signal)) ?? (await beginAnew(parts, digest, file, signal))
     if (start === undefined) await discard(parts, file)
-    return start
+    return start === undefined ? undefined : await withRoom(parts, digest, start)
   } catch (error) {
     if (signal.aborted || (file !== undefined && (await file.handle.stat()).size > 0)) await file?.handle.close()
     else await discard(parts, file)
     throw error
   }
+}
+
+/** What there is no room for is not kept: each client then has a transfer of its own. */
+async function withRoom(parts: FillParts, digest: Digest, start: FillStart): Promise<FillStart> {
+  const { size } = start.transfer
+  if (parts.room === undefined || start.file === undefined || size === undefined) return start
+  const reservation = await parts.room.reserve(size)
+  if (reservation !== undefined) return { ...start, reservation }
+  parts.log.warn({ digest, size }, 'a blob is not kept, because there is no room for it: clients are served straight from upstream')
+  await discard(parts, start.file)
+  return { ...start, file: undefined }
 }
 
 async function beginAnew(

@@ -36,6 +36,7 @@ export class Fill implements GrowingBlob {
   readonly #repositories: Set<RepositoryName>
   readonly #file: SpoolFile | undefined
   readonly #hash: Hash
+  readonly #reservation: FillStart['reservation']
   #size: number | undefined
   /** Bytes in the file, all of them in the hash. */
   #position: number
@@ -53,6 +54,7 @@ export class Fill implements GrowingBlob {
     this.#repositories = new Set([repository])
     this.#file = start.file
     this.#hash = start.hash
+    this.#reservation = start.reservation
     this.#position = start.position
     this.#size = start.transfer.size
     this.visible = start.position
@@ -173,6 +175,7 @@ export class Fill implements GrowingBlob {
       await this.#run(first)
     } finally {
       this.#isSettled = true
+      this.#reservation?.release()
       this.#closeWhenUnused()
     }
   }

@@ -26,7 +26,9 @@ import { Fills } from './fills.ts'
 import { patiently } from './local-trouble.ts'
 import { MirroredManifests } from './manifests.ts'
 import { waitUntil } from './patience.ts'
+import { SteadyBlobs } from './steady-blobs.ts'
 import { isReferrersTag, MirroredReferrers } from './referrers.ts'
+import type { Room } from './room.ts'
 import { Spool } from './spool.ts'
 import { keyOf } from './tag-memory.ts'
 import { type TagPolicy, Tags } from './tags.ts'
@@ -41,6 +43,8 @@ export interface PullThroughOptions {
   readonly shared?: SharedFacts | undefined
   /** Where partial files lie: best on the device of the store, so that a complete one only needs to be renamed. */
   readonly spoolFolder: string
+  /** Asked before a blob is kept; `undefined`: there is always room. */
+  readonly room?: Room | undefined
   readonly clock: Clock
   readonly log: Log
   /** Who is told what happens; nobody when not given. */
@@ -57,6 +61,7 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   readonly #coldTags = new SingleFlight<string, Manifest | undefined>()
   readonly #tagLists = new SingleFlight<string, PageOf<Tag> | undefined>()
   readonly #referrers: MirroredReferrers
+  readonly #steady: SteadyBlobs
 
   private constructor(options: PullThroughOptions, spool: Spool) {
     const { local, upstream: source, clock, log, policy, facts = noMirrorFacts } = options
@@ -65,10 +70,14 @@ export class PullThrough implements ContentSource, AsyncDisposable {
     this.#options = options
     this.#spool = spool
     const transfersOf = options.transfersOf ?? directTransfers(source)
-    this.#fills = new Fills({ source, transfersOf, local, spool, clock, log, facts })
+    this.#fills = new Fills({ source, transfersOf, local, spool, room: options.room, clock, log, facts })
     this.#manifests = new MirroredManifests(common)
     this.#tags = new Tags({ ...common, manifests: this.#manifests, policy, clock, facts })
     this.#referrers = new MirroredReferrers(common)
+    this.#steady = new SteadyBlobs(async (repository, digest, signal) => {
+      await local.doubtBlob(repository, digest)
+      return (await this.#here(repository, digest, signal)) ?? this.#fills.join(repository, digest, signal)
+    }, log)
   }
 
   /** Takes over partial files of former processes. Asks upstream nothing. */
@@ -123,11 +132,8 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   }
 
   async findBlob(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
-    return (
-      (await this.#here(repository, digest, signal)) ??
-      (await this.#fromAnotherRepository(repository, digest, signal)) ??
-      this.#fills.join(repository, digest, signal)
-    )
+    const here = (await this.#here(repository, digest, signal)) ?? (await this.#fromAnotherRepository(repository, digest, signal))
+    return here === undefined ? this.#fills.join(repository, digest, signal) : this.#steady.of(repository, here)
   }
 
   /** A blob that is being filled here, or is here, for another replica: starts no fill. */

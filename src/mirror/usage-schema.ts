@@ -60,7 +60,7 @@ export const questions = {
   contentId: 'SELECT id FROM contents WHERE digest = ?',
   addContent: 'INSERT INTO contents(digest, size) VALUES (?, NULL) RETURNING id',
   setSize: 'UPDATE contents SET size = ? WHERE id = ? AND size IS NOT ?',
-  addEntry: `INSERT INTO entries(content, repository, is_manifest, is_root, used_at, seen) VALUES (?, ?, ?, ?, ?, ?)
+  addEntry: `INSERT INTO entries(content, repository, is_manifest, is_root, used_at, seen) VALUES (?, ?, ?, ?, ?, (SELECT value FROM meta WHERE name = 'generation'))
     ON CONFLICT (content, repository) DO UPDATE SET used_at = max(used_at, excluded.used_at), seen = excluded.seen,
     is_manifest = max(is_manifest, excluded.is_manifest), is_root = CASE WHEN excluded.is_manifest THEN 1 ELSE is_root END
     RETURNING id`,
@@ -103,7 +103,7 @@ export const questions = {
     WHERE t.repository = (SELECT id FROM repositories WHERE name = ?) AND t.name = ?`,
   repositoriesOf: `SELECT r.name AS name FROM entries e JOIN repositories r ON r.id = e.repository
     WHERE e.content = (SELECT id FROM contents WHERE digest = ?)`,
-  unseen: `SELECT c.digest AS digest, r.name AS repository FROM ${rootTables} WHERE e.seen < ? LIMIT ?`,
+  unseen: `SELECT c.digest AS digest, r.name AS repository FROM ${rootTables} WHERE e.seen < (SELECT value FROM meta WHERE name = 'generation') LIMIT ?`,
   images: `SELECT t.content AS content, t.repository AS repositoryId, r.name AS repository, t.name AS tag, c.digest AS digest,
       t.used_at AS usedAt FROM tags t JOIN repositories r ON r.id = t.repository JOIN contents c ON c.id = t.content
     WHERE instr(r.name, ?) > 0 ORDER BY t.used_at DESC LIMIT ? OFFSET ?`,

@@ -31,11 +31,9 @@ type Question = keyof typeof questions
 export class SqliteUsage implements UsageIndex {
   readonly #database: DatabaseSync
   readonly #statements = new Map<Question, StatementSync>()
-  #generation: number
 
   private constructor(database: DatabaseSync) {
     this.#database = database
-    this.#generation = this.#meta('generation')
   }
 
   /** `file`: `:memory:` for one that ends with the process. One that is damaged, or of another version, is renamed aside and made anew. */
@@ -58,13 +56,12 @@ export class SqliteUsage implements UsageIndex {
   }
 
   async beginRebuild(): Promise<void> {
-    this.#generation = this.#meta('generation') + 1
-    this.#run('setMeta', this.#generation, 'generation')
+    this.#run('setMeta', this.#meta('generation') + 1, 'generation')
   }
 
   async endRebuild(): Promise<void> {
     for (;;) {
-      const rows = this.#all<{ digest: Digest; repository: RepositoryName }>('unseen', this.#generation, rowsPerTurn)
+      const rows = this.#all<{ digest: Digest; repository: RepositoryName }>('unseen', rowsPerTurn)
       if (rows.length === 0) break
       await this.#write(rows, ({ digest, repository }) => this.#drop(repository, digest))
     }
@@ -178,7 +175,7 @@ export class SqliteUsage implements UsageIndex {
     this.#run('setSize', size, content, size)
     const isManifest = references === undefined ? 0 : 1
     const isRoot = isManifest === 1 || this.#all('isNeeded', content, repositoryId)[0] === undefined ? 1 : 0
-    const facts = [isManifest, isRoot, Math.floor(usedAt), this.#generation]
+    const facts = [isManifest, isRoot, Math.floor(usedAt)]
     const id = this.#all<{ id: number }>('addEntry', content, repositoryId, ...facts)[0]?.id ?? 0
     for (const reference of references ?? []) {
       const needed = this.#content(reference)

@@ -34,6 +34,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
   #store: UsageStore | undefined
   #index: Promise<UsageIndex> | undefined
   #isInTrouble = false
+  #isReady = false
   /** By repository and reference: what was used since the last flush. */
   #manifests = new Map<RepositoryName, Map<Reference, Digest>>()
   #blobs = new Map<RepositoryName, Set<Digest>>()
@@ -100,6 +101,11 @@ export class Usage implements StoreChanges, AsyncDisposable {
     await this.#last
   }
 
+  /** Whether the index knows all that is here. */
+  get isReady(): boolean {
+    return this.#isReady
+  }
+
   /** Resolves when an index that was not complete is. Never rejects. */
   async rebuilt(): Promise<void> {
     await this.#rebuilt
@@ -118,7 +124,10 @@ export class Usage implements StoreChanges, AsyncDisposable {
     const { log, formerUses } = this.#parts
     try {
       const index = await this.index()
-      if (onlyIfNeeded && (await index.isComplete())) return
+      if (onlyIfNeeded && (await index.isComplete())) {
+        this.#isReady = true
+        return
+      }
       await index.beginRebuild()
       for await (const { repository, contents, tags } of store.inventory(this.#stop.signal)) {
         await index.add(contents.map((content) => ({ repository, ...content })))
@@ -127,6 +136,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
       }
       for (const { usedAt, ...use } of (await formerUses?.()) ?? []) await index.use([use], usedAt)
       await index.endRebuild()
+      this.#isReady = true
       log.info({ ...(await index.totals()) }, 'the usage index was made from the store')
     } catch (error) {
       if (!this.#stop.signal.aborted) log.error({ error }, 'the usage index cannot be made from the store')

@@ -16,6 +16,7 @@
 //     referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>   a manifest of the repository whose subject is the one of the folder
 //     referrers/<name>/_indexed                            until when (ms since 1970) manifests were looked through for subjects
 //     usage/index.sqlite                                   what is here and when it was used; made anew when it is gone
+//     quarantine/<alg>/<hex>.<ms>                          bytes that were not those of the digest, and when that was found
 //     condemned/<path>                                     a file that the sweep is about to delete; who needs it takes it back
 //
 // A link is a file that holds a digest and nothing else, also no newline: distribution answers 500 to one that differs.
@@ -33,6 +34,7 @@ export const manifestsFolderName = '_manifests'
 export const uploadsFolderName = '_uploads'
 export const blobsFolder = `${root}/blobs`
 export const condemnedFolder = '/entrepot/condemned'
+export const quarantineFolder = '/entrepot/quarantine'
 export const usageIndexPath = '/entrepot/usage/index.sqlite'
 /** distribution's proxy keeps it at the root of the driver. */
 export const schedulerStatePath = '/scheduler-state.json'

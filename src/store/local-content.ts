@@ -1,5 +1,5 @@
 // The front door of the store: what this machine keeps, as content, on distribution's layout over any storage driver.
-// It asks nobody else, and deletes a blob only in `collectGarbage`. What is pushed is verified; what the cache hands over was
+// It asks nobody else, and deletes a blob only in `collectGarbage` and in an eviction. What is pushed is verified; what the cache hands over was
 // verified by the cache; manifests are verified when they are read, too.
 import type {
   BlobDescription,
@@ -13,6 +13,8 @@ import type {
 } from '../content.ts'
 import type { Leases } from '../cluster/leases.ts'
 import type {
+  EvictionOutcome,
+  EvictionTarget,
   KeptManifest,
   PushedManifest,
   StoreChanges,
@@ -38,8 +40,10 @@ import { defaultManifestRules, type ManifestRules } from './manifest-references.
 import { Manifests } from './manifests.ts'
 import { purgeUploads, type PurgeOptions, type PurgeTotals } from './purge-uploads.ts'
 import { pushManifest, type PushTarget } from './push-manifest.ts'
+import { putAsideIfDamaged } from './quarantine.ts'
 import { ReferrersIndex, subjectOf } from './referrers.ts'
 import { ReferrersTags } from './referrers-tags.ts'
+import { ownersIn, sweepTargets, type TargetSweepParts } from './sweep-targets.ts'
 import { sweep, type SweepOptions, type SweepTotals } from './sweep.ts'
 import { findTag, isKnown, listTags, putTag, removeTag, removeTagsOf, tagChangedAt } from './tags.ts'
 import { Uploads } from './uploads.ts'
@@ -79,6 +83,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   readonly #listings: Listings
   readonly #catalog: CatalogPages
   readonly #clock: Clock
+  readonly #log: Log
   readonly #manifestRules: ManifestRules
   readonly #mountsFromAnywhere: boolean
   readonly #maxTags: number
@@ -90,6 +95,7 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     this.#changes = options.changes
     this.#driver = driver
     this.#clock = clock
+    this.#log = log
     this.#blobs = new Blobs(driver, options.descriptorCache, clock)
     this.#manifests = new Manifests({
       driver,
@@ -187,6 +193,11 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     this.#changes?.keptBlob(repository, digest)
   }
 
+  async doubtBlob(repository: RepositoryName, digest: Digest): Promise<void> {
+    await this.#forgetBytes(repository, digest)
+    await putAsideIfDamaged({ driver: this.#driver, clock: this.#clock, log: this.#log }, digest)
+  }
+
   beginUpload(repository: RepositoryName, algorithm?: DigestAlgorithm): Promise<UploadState> {
     return this.#uploads.begin(repository, algorithm)
   }
@@ -255,6 +266,13 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     return totals
   }
 
+  /** For one run of eviction. `isOwn`: repositories that are pushed to, whose content stays; `undefined`: there are none. */
+  async openEviction(isOwn: TargetSweepParts['isOwn'], signal: AbortSignal): Promise<(target: EvictionTarget) => Promise<EvictionOutcome>> {
+    const parts = { driver: this.#driver, now: () => this.#clock.now(), forget: this.#forget, isOwn }
+    const owners = await ownersIn(parts, signal)
+    return (target) => sweepTargets(parts, target, owners)
+  }
+
   /** Everything that is kept, by a walk over the whole store. */
   inventory(signal: AbortSignal): AsyncGenerator<StoredRepository, void, void> {
     return takeInventory(this.#driver, signal)
@@ -266,8 +284,12 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   readonly #forget = (repository: RepositoryName, digest: Digest): Promise<void> => {
-    this.#manifests.forget(repository, digest)
     this.#changes?.unlinked(repository, digest)
+    return this.#forgetBytes(repository, digest)
+  }
+
+  readonly #forgetBytes = (repository: RepositoryName, digest: Digest): Promise<void> => {
+    this.#manifests.forget(repository, digest)
     return this.#blobs.forget(repository, digest)
   }
 

@@ -1,4 +1,4 @@
-// Garbage collection, mark and sweep: the only code that deletes a blob. It may run while anybody pushes (see renewal.ts), also
+// Garbage collection, mark and sweep. It may run while anybody pushes (see renewal.ts), also
 // when the server is another process; its lines are those of distribution's `garbage-collect`.
 import type { Clock } from '../lib/clock.ts'
 import { type Digest, digestAlgorithms, isDigest } from '../oci/digest.ts'
@@ -11,7 +11,6 @@ import {
   indexLinkPath,
   layerLinkPath,
   layersFolderOf,
-  mediaTypePath,
   referrerPath,
   revisionLinkPath,
   revisionsFolder,
@@ -29,6 +28,7 @@ import {
   type MarkParts,
   taggedDigests,
 } from './sweep-marks.ts'
+import { deleteBlob } from './sweep-blob.ts'
 import { trouble } from './trouble.ts'
 
 export interface SweepOptions {
@@ -240,14 +240,8 @@ class Sweep {
   /** False: somebody needs it by now. */
   async #deleteBlob(digest: Digest): Promise<boolean> {
     this.#signal.throwIfAborted()
-    const { driver } = this.#parts
-    const path = blobDataPath(digest)
-    const entry = await driver.stat(path)
-    if (this.#marked.has(digest) || entry === undefined || entry.modifiedAt >= this.#marking.youngSince) return false
-    if (!(await condemn(driver, path, this.#marking.youngSince))) return false
-    await driver.removeEmptyFolder(parentOf(path))
-    if ((await driver.stat(path)) === undefined) await driver.remove(mediaTypePath(digest))
-    return true
+    if (this.#marked.has(digest)) return false
+    return (await deleteBlob(this.#parts.driver, digest, { youngSince: this.#marking.youngSince })) !== undefined
   }
 
   async *#repositories(): AsyncGenerator<RepositoryName, void, void> {

@@ -1,0 +1,76 @@
+// `proxy.maxsize`, `ttl`, `pin` and `storage.minfree` of the configuration → what makes room. Part of compose.
+import { statfs } from 'node:fs/promises'
+import type { Config } from '../config/load.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Eviction } from '../mirror/eviction.ts'
+import { createIsOwn } from '../mirror/own-repositories.ts'
+import type { Usage } from '../mirror/usage.ts'
+import type { Health } from '../telemetry/health.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Meters } from '../telemetry/meters.ts'
+import type { Store } from './store.ts'
+
+export interface EvictionParts {
+  readonly usage: Usage
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** Not counted when not given. */
+  readonly meters?: Meters
+  /** Told when there is no room. */
+  readonly health?: Pick<Health, 'tell'>
+}
+
+/** `undefined`: nothing is mirrored, so nothing is evicted. Starts nothing. */
+export function openEviction(config: Config, parts: EvictionParts): Eviction | undefined {
+  const { proxy, storage } = config
+  if (proxy === undefined) return undefined
+  const { usage, store, clock, log, meters, health } = parts
+  const evicted = meters?.counter('entrepot_evicted_bytes_total', 'Bytes that made room, by why they went.', 'reason')
+  for (const reason of ['size', 'disk', 'expired', 'asked']) evicted?.of(reason)
+  const eviction = new Eviction({
+    usage,
+    store: store.content,
+    disk: () => diskSpace(store.driver.localFile?.('')),
+    policy: { maxSize: proxy.maxsize, minFree: storage.minfree, ttlMs: proxy.ttl, pins: proxy.pin },
+    isOwn: createIsOwn(proxy.local),
+    facts: { evicted: (reason, bytes) => evicted?.add(bytes, reason) },
+    tell: (trouble) => health?.tell('room', trouble),
+    clock,
+    log,
+  })
+  if (meters !== undefined) showStanding(meters, eviction)
+  return eviction
+}
+
+/** The index is kept up to date from now on, and room is made. `undefined`: nothing is mirrored. Runs until `building` is closed. */
+export function startEviction(config: Config, parts: EvictionParts, building: AsyncDisposableStack): Eviction | undefined {
+  building.use(parts.usage).start(parts.store.content)
+  const eviction = openEviction(config, parts)
+  if (eviction !== undefined) building.use(eviction).start()
+  return eviction
+}
+
+function showStanding(meters: Meters, eviction: Eviction): void {
+  const show = (name: string, help: string, read: (seen: NonNullable<Eviction['seen']>) => number | undefined) =>
+    meters.gauge(name, help, [], () => {
+      const value = eviction.seen === undefined ? undefined : read(eviction.seen)
+      return value === undefined ? [] : [[[], value]]
+    })
+  show('entrepot_store_bytes', 'Bytes of all content, each blob once.', ({ storedBytes }) => storedBytes)
+  show('entrepot_store_limit_bytes', 'proxy.maxsize; absent without one.', ({ highBytes }) => highBytes)
+  show('entrepot_store_reserved_bytes', 'Bytes that running fills may come to.', ({ reservedBytes }) => reservedBytes)
+}
+
+/** Of the disk that the folder is on; of the nearest one above it while it is not made yet. */
+async function diskSpace(folder: string | undefined): Promise<{ freeBytes: number; totalBytes: number } | undefined> {
+  for (let path = folder; path !== undefined && path !== ''; path = path.slice(0, Math.max(path.lastIndexOf('/'), 0))) {
+    try {
+      const { bavail, blocks, bsize } = await statfs(path)
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+    } catch {
+      // Absent, or the disk does not answer: the next one up may.
+    }
+  }
+  return undefined
+}

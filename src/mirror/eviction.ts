@@ -1,0 +1,277 @@
+// Makes room: roots that were not used for long go, least lately used first, until the limits are kept; expired ones go anyway. Fills
+// ask here before they write, so that what is on its way in counts as if it were there.
+import type { EvictionOutcome, EvictionTarget } from '../content-sink.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { RepositoryName } from '../oci/names.ts'
+import type { Log } from '../telemetry/log.ts'
+import {
+  canFit,
+  createPins,
+  type IsPinned,
+  isExpired,
+  limitsOf,
+  type Pressure,
+  pressureOf,
+  type ResidencyFacts,
+  type ResidencyLimits,
+  type SizeLimit,
+} from './residency.ts'
+import type { Reservation, Room } from './room.ts'
+import type { Imagined, Removal, Root, UsageIndex } from './usage-index.ts'
+
+/** Limits are looked at so often even when nothing comes in: others may fill the disk. Expiry, too. */
+const mostIdleMs = 60_000
+const leastIdleMs = 1000
+/** Roots that are looked at in one question. */
+const pageSize = 64
+/** Rounds in which a fill may find that others have taken the room that was made for it. */
+const mostRounds = 3
+
+export type EvictionReason = Pressure | 'expired' | 'asked'
+
+export interface PlannedEviction {
+  readonly root: Root
+  readonly reason: EvictionReason
+  readonly removal: Removal
+}
+
+/** Told of what went. */
+export interface EvictionFacts {
+  evicted(reason: EvictionReason, bytes: number): void
+}
+
+export interface DiskSpace {
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+export interface EvictionParts {
+  readonly usage: {
+    index(): Promise<UsageIndex>
+    flush(): Promise<void>
+    settled(): Promise<void>
+    /** False while the index is being made: nobody knows yet what is here. */
+    readonly isReady: boolean
+  }
+  readonly store: {
+    openEviction(isOwn: EvictionParts['isOwn'], signal: AbortSignal): Promise<(target: EvictionTarget) => Promise<EvictionOutcome>>
+  }
+  /** `undefined`: nobody knows. Never rejects. */
+  readonly disk: () => Promise<DiskSpace | undefined>
+  readonly policy: {
+    readonly maxSize: SizeLimit | undefined
+    readonly minFree: SizeLimit | undefined
+    /** From the last use on; 0 or less: for ever. */
+    readonly ttlMs: number
+    readonly pins: readonly string[]
+  }
+  readonly isOwn: ((repository: RepositoryName) => boolean) | undefined
+  readonly facts: EvictionFacts
+  /** What is wrong with the room in one sentence; `undefined`: nothing any more. */
+  readonly tell: (trouble: string | undefined) => void
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class Eviction implements Room, AsyncDisposable {
+  readonly #parts: EvictionParts
+  readonly #stop = new AbortController()
+  #reservedBytes = 0
+  #running: Promise<void> | undefined
+  #watching: Promise<void> = Promise.resolve()
+  #turn: Promise<void> = Promise.resolve()
+  #isFull = false
+  #seen: (ResidencyFacts & ResidencyLimits) | undefined
+
+  constructor(parts: EvictionParts) {
+    this.#parts = parts
+  }
+
+  /** From now on limits and expiry are looked at now and then. */
+  start(): void {
+    this.#watching = this.#watch()
+  }
+
+  async reserve(bytes: number): Promise<Reservation | undefined> {
+    const { maxSize, minFree } = this.#parts.policy
+    if (maxSize === undefined && minFree === undefined) return noReservation
+    // One after the other: who comes later must not take into account what is refused to others.
+    const turn = this.#turn.then(() => this.#take(bytes))
+    this.#turn = turn.then(() => undefined)
+    return turn
+  }
+
+  /** What would go now, in this order. `reach`: bytes that go at least; what the limits ask for when not given. */
+  async *plan(reach?: number): AsyncGenerator<PlannedEviction, void, void> {
+    await this.#parts.usage.flush()
+    const pressure = (await this.#pressure()) ?? { reason: 'size' as const, bytes: 0 }
+    yield* this.#victims(reach === undefined ? pressure : { reason: 'size', bytes: reach }, new Map())
+  }
+
+  /** Evicts what the limits and expiry ask for. Rejects when the index or the store cannot be used. */
+  run(): Promise<void> {
+    this.#running ??= this.#evict().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  /** Evicts this, whatever its last use or pins say. Answers the bytes that were freed. */
+  async evict(roots: readonly Root[]): Promise<number> {
+    const index = await this.#parts.usage.index()
+    const remove = await this.#parts.store.openEviction(this.#parts.isOwn, this.#stop.signal)
+    let bytes = 0
+    for (const root of roots) {
+      const removal = await index.removalOf(root, new Map())
+      bytes += await this.#carryOut({ root, reason: 'asked', removal }, index, remove)
+    }
+    return bytes
+  }
+
+  /** As it was when it was looked at last: from memory. */
+  get seen(): (ResidencyFacts & ResidencyLimits) | undefined {
+    return this.#seen
+  }
+
+  /** What the limits are about, now. */
+  async standing(): Promise<ResidencyFacts & ResidencyLimits> {
+    const [totals, disk] = await Promise.all([(await this.#parts.usage.index()).totals(), this.#parts.disk()])
+    const { maxSize, minFree } = this.#parts.policy
+    const facts = { storedBytes: totals.bytes, reservedBytes: this.#reservedBytes, freeBytes: disk?.freeBytes }
+    this.#seen = { ...facts, ...limitsOf(maxSize, minFree, disk?.totalBytes) }
+    return this.#seen
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#watching
+    await this.#running?.catch(() => undefined)
+  }
+
+  /** Never rejects. */
+  async #take(bytes: number): Promise<Reservation | undefined> {
+    this.#reservedBytes += bytes
+    try {
+      if (!this.#parts.usage.isReady || (await this.#hasRoom())) return this.#reservation(bytes)
+    } catch (error) {
+      // Without an index nobody knows what may go; a cache that stops caching would be worse than one that is too large for a while.
+      this.#parts.log.error({ error }, 'no room can be made: the index of what is here, or the store, is in trouble')
+      return this.#reservation(bytes)
+    }
+    this.#reservedBytes -= bytes
+    return undefined
+  }
+
+  async #hasRoom(): Promise<boolean> {
+    if (!canFit(this.#reservedBytes, await this.standing())) return false
+    for (let round = 0; round < mostRounds; round += 1) {
+      if ((await this.#pressure()) === undefined) return this.#tellRoom(true)
+      await this.run()
+    }
+    return this.#tellRoom((await this.#pressure()) === undefined)
+  }
+
+  #tellRoom(hasRoom: boolean): boolean {
+    if (hasRoom === !this.#isFull) return hasRoom
+    this.#isFull = !hasRoom
+    const trouble = 'there is no room for new content, and nothing that may go: it is passed on without being kept'
+    this.#parts.tell(hasRoom ? undefined : trouble)
+    if (hasRoom) this.#parts.log.info({}, 'there is room again: new content is kept')
+    else this.#parts.log.error({ reservedBytes: this.#reservedBytes }, trouble)
+    return hasRoom
+  }
+
+  async #pressure(): Promise<{ reason: Pressure; bytes: number } | undefined> {
+    const standing = await this.standing()
+    return pressureOf(standing, standing)
+  }
+
+  #reservation(bytes: number): Reservation {
+    let isHeld = true
+    return {
+      release: () => {
+        if (!isHeld) return
+        isHeld = false
+        void this.#parts.usage.settled().then(() => (this.#reservedBytes -= bytes))
+      },
+    }
+  }
+
+  async #evict(): Promise<void> {
+    const { usage, store, isOwn, log } = this.#parts
+    if (!usage.isReady) return
+    await usage.flush()
+    const index = await usage.index()
+    const pressure = (await this.#pressure()) ?? { reason: 'size' as const, bytes: 0 }
+    let remove: ((target: EvictionTarget) => Promise<EvictionOutcome>) | undefined
+    const totals = { roots: 0, bytes: 0 }
+    for await (const planned of this.#victims(pressure, undefined)) {
+      remove ??= await store.openEviction(isOwn, this.#stop.signal)
+      totals.bytes += await this.#carryOut(planned, index, remove)
+      totals.roots += 1
+    }
+    if (totals.roots > 0)
+      log.info({ ...totals, wantedBytes: pressure.bytes, reason: pressure.reason }, 'evicted what was not used for long')
+  }
+
+  /** Without `imagined` each one must be gone before the next one is asked for. */
+  async *#victims(
+    pressure: { reason: Pressure; bytes: number },
+    imagined: Imagined | undefined,
+  ): AsyncGenerator<PlannedEviction, void, void> {
+    const { usage, policy, clock } = this.#parts
+    const index = await usage.index()
+    const isPinned = createPins([...policy.pins, ...(await index.pins())])
+    let left = pressure.bytes
+    let cursor: string | undefined
+    for (;;) {
+      const page = await index.oldest(pageSize, cursor)
+      for (const root of page) {
+        const expired = isExpired(root.usedAt, policy.ttlMs, clock.now())
+        if ((!expired && left <= 0) || this.#stop.signal.aborted) return
+        if (await this.#isSpared(root, index, isPinned)) continue
+        const removal = await index.removalOf(root, imagined ?? new Map())
+        left -= removal.blobs.reduce((sum, { size }) => sum + size, 0)
+        yield { root, reason: expired ? 'expired' : pressure.reason, removal }
+      }
+      cursor = page.at(-1)?.cursor
+      if (cursor === undefined) return
+    }
+  }
+
+  /** Ours, pinned, or listed by something that is pinned. */
+  async #isSpared(root: Root, index: UsageIndex, isPinned: IsPinned | undefined): Promise<boolean> {
+    if (this.#parts.isOwn?.(root.repository) === true) return true
+    if (isPinned === undefined) return false
+    const family = [root, ...(await index.parentsOf(root))]
+    return family.some(({ digest, tags }) => isPinned({ repository: root.repository, digest, tags }))
+  }
+
+  async #carryOut(
+    { root, reason, removal }: PlannedEviction,
+    index: UsageIndex,
+    remove: (target: EvictionTarget) => Promise<EvictionOutcome>,
+  ): Promise<number> {
+    const { facts, log } = this.#parts
+    const { repository, tags, digest, usedAt } = root
+    const { bytes, isSpared } = await remove({ repository, tags, links: removal.links, blobs: removal.blobs.map((blob) => blob.digest) })
+    if (isSpared) return 0
+    for (const link of removal.links) await index.drop(repository, link.digest)
+    facts.evicted(reason, bytes)
+    log.debug({ repository, digest, tags, usedAt, reason, bytes }, 'evicted')
+    return bytes
+  }
+
+  async #watch(): Promise<void> {
+    const { policy, clock, log } = this.#parts
+    const idleMs = policy.ttlMs > 0 ? Math.min(mostIdleMs, Math.max(leastIdleMs, policy.ttlMs / 4)) : mostIdleMs
+    const { signal } = this.#stop
+    for (;;) {
+      await clock.sleep(idleMs, signal).catch(() => undefined)
+      if (signal.aborted) return
+      await this.run().catch((error: unknown) => log.error({ error }, 'eviction failed, and will be tried again'))
+    }
+  }
+}
+
+const noReservation: Reservation = { release: () => undefined }
