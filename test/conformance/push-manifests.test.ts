@@ -113,6 +113,20 @@ describe('distribution-spec, push of manifests', () => {
     }
   })
 
+  test('Pushing Manifests: at least ten tag parameters must be taken, and a tag that is there moves', async () => {
+    const tags = Array.from({ length: 40 }, (_, index) => `many-${index}-${'x'.repeat(100)}`)
+    const [, moved = ''] = tags
+    const other = ociImage({ seed: 'before' })
+    await registry.push('manifests/app', other)
+    assert.equal((await registry.putManifest('manifests/app', moved, other.manifest)).status, 201)
+    const query = tags.map((tag) => `tag=${tag}`).join('&')
+    const answer = await registry.putManifest('manifests/app', `${image.manifest.digest}?${query}`, image.manifest)
+    assert.equal(answer.status, 201)
+    assert.deepEqual(String(answer.headers['oci-tag']).split(/, ?/), tags)
+    const { headers } = await registry.ask(`/v2/manifests/app/manifests/${moved}`, { method: 'HEAD' })
+    assert.equal(headers['docker-content-digest'], image.manifest.digest)
+  })
+
   test('Pushing Manifests: a tag parameter that is no tag is refused, and nothing is tagged', async () => {
     const answer = await registry.putManifest('manifests/app', `${image.manifest.digest}?tag=fine&tag=-bad`, image.manifest)
     assert.equal(answer.status, 400)
