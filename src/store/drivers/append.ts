@@ -52,13 +52,8 @@ class ChunkWriter {
   }
 
   async end(): Promise<number> {
-    await this.#running
+    while (this.#running !== undefined) await this.#running
     this.#throwFailure()
-    if (this.#waiting.length > 0) {
-      this.#startWriting()
-      await this.#running
-      this.#throwFailure()
-    }
     return this.#position
   }
 
@@ -72,6 +67,8 @@ class ChunkWriter {
       })
       .finally(() => {
         this.#running = undefined
+        // At once, not with the next chunk: a client that stalls is told of all that came.
+        if (this.#failure === undefined && this.#waiting.length > 0) this.#startWriting()
       })
   }
 
