@@ -6,6 +6,7 @@ import { ociImage } from '../support/images.ts'
 import { runProgram } from '../support/servers/program.ts'
 import { pushImage } from '../support/servers/push.ts'
 import { type BenchOptions, type Measurement, median, medianRatio } from './measurement.ts'
+import { processorSecondsOf } from './process-use.ts'
 import { RawClient } from './raw-client.ts'
 import { workFolder } from './server-process.ts'
 import { startOwnRegistry } from './servers.ts'
@@ -26,19 +27,25 @@ export async function auth({ isQuick, tell }: BenchOptions): Promise<Measurement
   const image = ociImage({ seed: 'auth' })
   const url = `http://127.0.0.1:${server.port}`
   await pushImage({ url, authorize: async () => basic('wonder') }, 'team/app', image, ['1'])
-  const target = { port: server.port, path: '/v2/team/app/manifests/1' }
+  const target = { pid: server.pid, port: server.port, path: '/v2/team/app/manifests/1' }
   const seconds = isQuick ? 2 : 5
   const rounds = isQuick ? 3 : 7
   tell(`${rounds} rounds of three times ${seconds} s`)
   const p99 = { anonymous: [] as number[], password: [] as number[], guesses: [] as number[] }
+  const cost = { anonymous: [] as number[], password: [] as number[] }
   const rates: number[] = []
   await round(target, 1, { rate: besidePerSecond, authorization: () => basic('wonder') })
   for (let at = 0; at < rounds; at += 1) {
     const kinds = [
-      async () => p99.anonymous.push((await round(target, seconds, { rate: besidePerSecond })).p99),
+      async () => {
+        const done = await round(target, seconds, { rate: besidePerSecond })
+        p99.anonymous.push(done.p99)
+        cost.anonymous.push(done.microseconds)
+      },
       async () => {
         const done = await round(target, seconds, { rate: besidePerSecond, authorization: () => basic('wonder') })
         p99.password.push(done.p99)
+        cost.password.push(done.microseconds)
         rates.push(done.besidePerSecond)
       },
       async () => {
@@ -61,6 +68,12 @@ export async function auth({ isQuick, tell }: BenchOptions): Promise<Measurement
     },
     {
       bench,
+      what: 'processor time of one request in that load, with a password and without',
+      measured: `${median(cost.password).toFixed(0)} µs to ${median(cost.anonymous).toFixed(0)} µs`,
+      numbers: { passwordMicroseconds: cost.password, anonymousMicroseconds: cost.anonymous },
+    },
+    {
+      bench,
       what: `p99 of anonymous readers beside ${guessesPerSecond} new passwords/s of 2^10 rounds`,
       measured: ms(p99.guesses),
       numbers: { guessesMs: p99.guesses },
@@ -69,6 +82,7 @@ export async function auth({ isQuick, tell }: BenchOptions): Promise<Measurement
 }
 
 interface Target {
+  readonly pid: number
   readonly port: number
   readonly path: string
 }
@@ -78,7 +92,15 @@ interface Beside {
   readonly authorization?: (count: number) => string
 }
 
-async function round(target: Target, seconds: number, { rate, authorization }: Beside): Promise<{ p99: number; besidePerSecond: number }> {
+interface Done {
+  readonly p99: number
+  readonly besidePerSecond: number
+  /** Of the server's processor time, for each of all requests. */
+  readonly microseconds: number
+}
+
+async function round(target: Target, seconds: number, { rate, authorization }: Beside): Promise<Done> {
+  const usedBefore = await processorSecondsOf(target.pid)
   const startedAt = performance.now()
   const headersOf = (count: number) => (authorization === undefined ? [] : [`Authorization: ${authorization(count)}`])
   const [readers, beside] = await Promise.all([
@@ -86,7 +108,13 @@ async function round(target: Target, seconds: number, { rate, authorization }: B
     paced(target, { rate, seconds, headersOf }),
   ])
   const sorted = readers.toSorted((a, b) => a - b)
-  return { p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0, besidePerSecond: (beside.length / (performance.now() - startedAt)) * 1000 }
+  const elapsedMs = performance.now() - startedAt
+  const used = (await processorSecondsOf(target.pid)) - usedBefore
+  return {
+    p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
+    besidePerSecond: (beside.length / elapsedMs) * 1000,
+    microseconds: (used / (readers.length + beside.length)) * 1e6,
+  }
 }
 
 interface Pace {
@@ -95,27 +123,22 @@ interface Pace {
   readonly headersOf: (count: number) => readonly string[]
 }
 
-/** Asks at fixed moments, over as many connections as that needs. Milliseconds of each answer since its moment. */
+/** Asks at fixed moments, as far as 32 connections carry it. Milliseconds of each answer. */
 async function paced({ port, path }: Target, { rate, seconds, headersOf }: Pace): Promise<number[]> {
-  const free: RawClient[] = []
-  const all: RawClient[] = []
-  const answers: Promise<number>[] = []
+  const times: number[] = []
   const startedAt = performance.now()
-  for (let count = 0; count < rate * seconds; count += 1) {
-    const dueAt = startedAt + (count / rate) * 1000
-    if (performance.now() < dueAt) await sleep(Math.max(1, dueAt - performance.now()))
-    const client = free.pop() ?? new RawClient(port)
-    if (!all.includes(client)) all.push(client)
-    const askedAt = performance.now()
-    const answer = client.get(path, undefined, headersOf(count)).then(({ status }) => {
-      free.push(client)
+  let next = 0
+  const askOn = async () => {
+    using client = new RawClient(port)
+    for (let count = next++; count < rate * seconds; count = next++) {
+      const waitMs = startedAt + (count / rate) * 1000 - performance.now()
+      if (waitMs > 0) await sleep(waitMs)
+      const { status, lastByteMs } = await client.get(path, undefined, headersOf(count))
       if (status !== 200 && status !== 401 && status !== 429) throw new Error(`answered ${status}`)
-      return performance.now() - askedAt
-    })
-    answers.push(answer)
+      times.push(lastByteMs)
+    }
   }
-  const times = await Promise.all(answers)
-  for (const client of all) client[Symbol.dispose]()
+  await Promise.all(Array.from({ length: 32 }, askOn))
   return times
 }
 
