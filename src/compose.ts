@@ -49,7 +49,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { health, debug, counting, facts, meters } = createOperation(config, parts)
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
   const cluster = await openCluster(config, parts, building)
-  const store = openStore(config, { ...parts, facts, changes: usage, cluster })
+  const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const eviction = usage && startEviction(config, { usage, store, clock, log, health, meters }, building)
   const mirrorParts = { room: eviction, driver: store.driver, local: store.content, log, clock, userAgent, cluster, counting }

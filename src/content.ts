@@ -32,6 +32,8 @@ export interface Manifest extends ManifestDescription {
 export interface BlobDescription {
   readonly descriptor: Descriptor
   readonly provenance: Provenance
+  /** Where a client may have the bytes from, for some minutes and with this method, without us in between. */
+  redirect?(method: 'GET' | 'HEAD'): string | Promise<string>
 }
 
 /** A blob that is here, or on its way in; nothing is opened until `open`. */

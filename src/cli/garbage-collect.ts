@@ -36,7 +36,7 @@ export async function collectGarbage(options: GarbageOptions): Promise<number> {
     await using building = new AsyncDisposableStack()
     const parts = { log, clock: systemClock }
     const cluster = await openCluster(config, parts, building)
-    const { content } = openStore(config, { ...parts, cluster })
+    const { content } = building.use(await openStore(config, { ...parts, cluster }))
     const lease = await cluster.leases.tryAcquire('garbage collection')
     if (lease === undefined) throw new Error(`it runs already, started by ${await cluster.leases.holderOf('garbage collection')}`)
     building.defer(() => lease.release())

@@ -13,14 +13,16 @@ import type { StorageDriver } from '../store/driver.ts'
 import { FilesystemDriver } from '../store/drivers/filesystem.ts'
 import { measuredDriver } from '../store/drivers/measured.ts'
 import { MemoryDriver } from '../store/drivers/memory.ts'
+import { S3Driver } from '../store/drivers/s3.ts'
 import { blobDataPath } from '../store/layout.ts'
 import { LocalContent } from '../store/local-content.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { StoreFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
+import { openObjectStorage } from './object-storage.ts'
 import { manifestRulesOf } from './own.ts'
 
-export interface Store {
+export interface Store extends AsyncDisposable {
   readonly driver: StorageDriver
   readonly content: LocalContent
 }
@@ -37,7 +39,7 @@ export interface StoreParts {
 }
 
 /** What is kept, without a server over it. Throws Errors that name the configuration key for what is not built. */
-export function openStore(config: Config, parts: StoreParts): Store {
+export async function openStore(config: Config, parts: StoreParts): Promise<Store> {
   const { log, clock, facts, changes } = parts
   const { filesystem, inmemory } = config.storage
   const plain =
@@ -45,8 +47,8 @@ export function openStore(config: Config, parts: StoreParts): Store {
       ? new FilesystemDriver({ root: resolve(filesystem.rootdirectory) })
       : inmemory !== undefined
         ? new MemoryDriver({ clock })
-        : undefined
-  if (plain === undefined) throw new Error('storage: only the drivers filesystem and inmemory are built so far')
+        : await openObjectStorage(config, { log, clock })
+  if (plain === undefined) throw new Error('storage: only the drivers filesystem, inmemory, s3 and gcs are built so far')
   const driver = facts === undefined ? plain : measuredDriver(plain, facts)
   const content = new LocalContent({
     driver,
@@ -61,7 +63,10 @@ export function openStore(config: Config, parts: StoreParts): Store {
     leases: parts.cluster?.shared?.leases,
     ...descriptorCacheOf(config, driver, parts),
   })
-  return { driver, content }
+  const dispose = async () => {
+    if (plain instanceof S3Driver) await plain[Symbol.asyncDispose]()
+  }
+  return { driver, content, [Symbol.asyncDispose]: dispose }
 }
 
 function countedIn(facts: StoreFacts | undefined, cache: DescriptorCache): DescriptorCache {

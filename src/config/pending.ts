@@ -10,9 +10,7 @@ const notYet = 'not built yet, so it has no effect'
 
 /** `a.b` → what to say when it is set. A longer path below a shorter one is not said twice. */
 const pending: Readonly<Record<string, string>> = {
-  'storage.s3': 'the S3 driver is not built yet: the server cannot start with it',
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
-  'storage.gcs': 'the Google driver is not built yet: the server cannot start with it',
   'http.dashboard': `the dashboard is ${notYet}`,
   'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
   'proxy.authorization': 'checking callers upstream is not built yet: whoever reaches the port can pull what the account can',

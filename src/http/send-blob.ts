@@ -1,9 +1,9 @@
 // A blob's bytes on their way to one client, at that client's pace: headers at once, then chunk after chunk.
 // Ways to send differ in speed only: sendfile(2) for a whole file on a plain connection, else the handle's own chunks.
-import type { BlobHandle } from '../content.ts'
+import type { BlobDescription, BlobHandle } from '../content.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { Accel } from './accel.ts'
-import type { Exchange } from './exchange.ts'
+import { answer, type Exchange, pushProvenance } from './exchange.ts'
 import { sendFile } from './sendfile.ts'
 import { written } from './written.ts'
 
@@ -42,6 +42,16 @@ export async function sendBlob(exchange: Exchange, handle: BlobHandle, plan: Blo
       await sendChunks(exchange, handle, { start: start + sent, end: start + plan.length - 1 }, plan.length - sent)
   }
   res.end()
+}
+
+/**
+ * To the storage, with the request's own Range. As distribution, which tells no digest here: the storage's answer has none, and a
+ * client that expects one computes it. What we can refuse or answer without bytes (416, 304) is not redirected.
+ */
+export function sendElsewhere(exchange: Exchange, { provenance }: BlobDescription, location: string): void {
+  const headers = ['Location', location, 'Content-Length', '0']
+  pushProvenance(headers, provenance, exchange)
+  answer(exchange, 307, headers, undefined)
 }
 
 async function sendChunks(exchange: Exchange, handle: BlobHandle, range: ByteRange | undefined, length: number): Promise<void> {

@@ -18,7 +18,7 @@ import type { ByteRange } from '../oci/range.ts'
 import { readDirectly } from './direct-read.ts'
 import { type GrowingBlob, readGrowing } from './fill-reader.ts'
 import { type FillParts, type FillStart, startFill } from './fill-start.ts'
-import { patiently } from './local-trouble.ts'
+import { logTrouble, patiently } from './local-trouble.ts'
 import { resumingTransfer, type ResumingTransferOptions } from './resuming-transfer.ts'
 import type { SpoolFile } from './spool.ts'
 import { SpoolWriter } from './spool-writer.ts'
@@ -235,7 +235,7 @@ export class Fill implements GrowingBlob {
     try {
       await this.#adopt(file)
     } catch (error) {
-      this.#parts.log.error({ digest: this.digest, error }, 'a complete blob could not be put into the store')
+      logTrouble(this.#parts.log, { digest: this.digest, error }, 'a complete blob could not be put into the store')
       await this.#remove(file)
     }
   }

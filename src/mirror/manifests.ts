@@ -7,7 +7,7 @@ import { SingleFlight } from '../lib/single-flight.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
-import { patiently } from './local-trouble.ts'
+import { logTrouble, patiently } from './local-trouble.ts'
 import { keyOf } from './tag-memory.ts'
 
 /** Manifests that the disk refused are kept here, so that they need not be asked for again at each pull. */
@@ -97,7 +97,7 @@ export class MirroredManifests {
       await local.putManifest(repository, manifest)
       this.#unkept.delete(key)
     } catch (error) {
-      log.error({ repository, digest, error }, 'a manifest cannot be kept: it is served from memory')
+      logTrouble(log, { repository, digest, error }, 'a manifest cannot be kept: it is served from memory')
       this.#unkept.set(key, { ...manifest, provenance: { verdict: 'hit' } })
       return
     }
@@ -137,7 +137,7 @@ export class MirroredManifests {
     try {
       await local.putTag(repository, tag, digest)
     } catch (error) {
-      log.error({ repository, tag, digest, error }, 'a tag cannot be kept')
+      logTrouble(log, { repository, tag, digest, error }, 'a tag cannot be kept')
     }
   }
 }

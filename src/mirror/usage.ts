@@ -7,6 +7,7 @@ import type { Digest } from '../oci/digest.ts'
 import { manifestNeeds } from '../oci/manifest.ts'
 import { isDigestReference, type Reference, type RepositoryName, type Tag } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
+import { logTrouble } from './local-trouble.ts'
 import type { UsageIndex, Use } from './usage-index.ts'
 
 /** What a crash may forget of uses. */
@@ -139,7 +140,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
       this.#isReady = true
       log.info({ ...(await index.totals()) }, 'the usage index was made from the store')
     } catch (error) {
-      if (!this.#stop.signal.aborted) log.error({ error }, 'the usage index cannot be made from the store')
+      if (!this.#stop.signal.aborted) logTrouble(log, { error }, 'the usage index cannot be made from the store')
     }
   }
 

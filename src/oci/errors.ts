@@ -46,6 +46,14 @@ export function isRegistryError(error: unknown, code?: ErrorCode): error is Regi
   return error instanceof RegistryError && (code === undefined || error.code === code)
 }
 
+/** The whole store is away, which the log was told of when it began. */
+export class StorageAway extends RegistryError {
+  constructor(cause: unknown) {
+    super('UNAVAILABLE', 'service unavailable', { detail: 'the storage of the registry cannot be reached', cause })
+    this.name = 'StorageAway'
+  }
+}
+
 /** Several at once, all of which the client is to see; it counts as the first of them. */
 export class RegistryErrors extends RegistryError {
   readonly errors: readonly RegistryError[]

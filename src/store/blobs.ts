@@ -141,7 +141,12 @@ export class Blobs {
   }
 
   async #stat(digest: Digest): Promise<{ readonly size: number } | undefined> {
-    const entry = await this.#driver.stat(blobDataPath(digest))
+    const path = blobDataPath(digest)
+    if (this.#driver.sizeOf !== undefined) {
+      const size = await this.#driver.sizeOf(path)
+      return size === undefined ? undefined : { size }
+    }
+    const entry = await this.#driver.stat(path)
     return entry?.kind === 'file' ? { size: entry.size } : undefined
   }
 
@@ -157,10 +162,12 @@ export class Blobs {
 function storedBlob(driver: StorageDriver, descriptor: Descriptor): BlobHandle {
   const path = blobDataPath(descriptor.digest)
   const file = driver.localFile?.(path)
+  const redirect = driver.redirect?.bind(driver, path)
   return Object.freeze({
     descriptor,
     provenance: fromStore,
     ...(file === undefined ? undefined : { file }),
+    ...(redirect === undefined ? undefined : { redirect }),
     open: (range: ByteRange | undefined, signal: AbortSignal) => read(driver, path, descriptor, { range, signal }),
   })
 }

@@ -58,4 +58,8 @@ export interface StorageDriver {
   localFile?(path: string): string
   /** Optional power: a folder of this machine on the same device, from which `adopt` is a mere rename. */
   readonly spoolFolder?: string
+  /** Optional power: the size of a file, where that is cheaper than `stat` because its time is not asked for. */
+  sizeOf?(path: string): Promise<number | undefined>
+  /** Optional power: a URL from which a client may read this file for some minutes, with this method only. */
+  redirect?(path: string, method: 'GET' | 'HEAD'): string | Promise<string>
 }

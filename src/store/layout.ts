@@ -17,6 +17,7 @@
 //     referrers/<name>/_indexed                            until when (ms since 1970) manifests were looked through for subjects
 //     usage/index.sqlite                                   what is here and when it was used; made anew when it is gone
 //     quarantine/<alg>/<hex>.<ms>                          bytes that were not those of the digest, and when that was found
+//     touched/<path>                                       where the storage has no times to set: when a file was renewed
 //     condemned/<path>                                     a file that the sweep is about to delete; who needs it takes it back
 //
 // A link is a file that holds a digest and nothing else, also no newline: distribution answers 500 to one that differs.
@@ -38,6 +39,24 @@ export const quarantineFolder = '/entrepot/quarantine'
 export const usageIndexPath = '/entrepot/usage/index.sqlite'
 /** distribution's proxy keeps it at the root of the driver. */
 export const schedulerStatePath = '/scheduler-state.json'
+export const touchedFolder = '/entrepot/touched'
+
+/** Of blobs, links and uploads: what object stores need not look for as a folder. No name of a repository or tag can look like it. */
+const filePattern =
+  /^\/docker\/registry\/v2\/(?:blobs\/[^/]+\/[^/]+\/[^/]+\/data|repositories\/.+\/_(?:layers\/[^/]+\/[^/]+\/link|uploads\/[^/]+\/(?:data|startedat)|manifests\/(?:revisions\/[^/]+\/[^/]+|tags\/[^/]+\/current|tags\/[^/]+\/index\/[^/]+\/[^/]+)\/link))$/
+
+export function isNeverFolder(path: string): boolean {
+  return filePattern.test(path.startsWith(`${condemnedFolder}/`) ? path.slice(condemnedFolder.length) : path)
+}
+
+/** What grows by appending, request by request. */
+export function isUploadData(path: string): boolean {
+  return /\/_uploads\/[^/]+\/data$/.test(path)
+}
+
+export function mayHoldUploads(folder: string): boolean {
+  return /\/_uploads(?:\/[^/]+)?$/.test(folder)
+}
 
 export function blobDataPath(digest: Digest): string {
   const hex = hexOf(digest)

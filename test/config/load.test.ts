@@ -42,7 +42,7 @@ test('the bundled files load; the mirror without a single warning', async () => 
   const cluster = await read('cluster')
   assert.deepEqual(
     cluster.warnings.map(({ kind, path }) => `${kind} ${path}`),
-    ['pending storage.s3'],
+    [],
   )
 })
 

@@ -10,7 +10,7 @@ import { etagOf, isNotModified, isRangeValid } from '../conditional.ts'
 import { answerError } from '../error-response.ts'
 import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
 import { digestIn, type Naming } from '../request-names.ts'
-import { type BlobAnswer, type SendBlobOptions, sendBlob } from '../send-blob.ts'
+import { type BlobAnswer, type SendBlobOptions, sendBlob, sendElsewhere } from '../send-blob.ts'
 
 export function createBlobHandlers(
   content: Pick<ContentSource, 'findBlob' | 'describeBlob'>,
@@ -27,6 +27,7 @@ export function createBlobHandlers(
       const plan = planOf(exchange, handle)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, handle)
       else if (plan.status === 304) answer(exchange, 304, plan.headers, undefined)
+      else if (handle.redirect !== undefined) sendElsewhere(exchange, handle, await handle.redirect('GET'))
       else if (!isLeftToProxy(exchange, handle, plan, options)) await sendBlob(exchange, handle, plan, options)
     },
     async HEAD(exchange, [rawName, rawDigest]) {
@@ -37,7 +38,9 @@ export function createBlobHandlers(
       if (description === undefined) throw unknownBlob(asked, digest)
       const plan = planOf(exchange, description)
       if (plan === 'unsatisfiable') answerUnsatisfiable(exchange, description)
-      else answer(exchange, plan.status, plan.headers, undefined)
+      else if (plan.status !== 304 && description.redirect !== undefined) {
+        sendElsewhere(exchange, description, await description.redirect('HEAD'))
+      } else answer(exchange, plan.status, plan.headers, undefined)
     },
   }
 }

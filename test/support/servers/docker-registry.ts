@@ -14,7 +14,7 @@ export interface DockerRegistryOptions {
   auth?: { token: Pick<TokenServer, 'url' | 'service' | 'issuer' | 'certificateFile'> } | { htpasswdFile: string }
   /** Default: a folder of its own, removed with it. */
   storageFolder?: string
-  /** Further keys of `storage`. */
+  /** Further keys of `storage`; with `s3`, that in place of a folder. */
   storage?: Readonly<Record<string, unknown>>
   /** Default: any free one. */
   port?: number
@@ -54,7 +54,8 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
     command: programPath('docker-registry'),
     args: ['serve', configuration],
     ready: /listening on 127\.0\.0\.1:(\d+)/,
-    env: { OTEL_TRACES_EXPORTER: 'none' },
+    // Its AWS SDK panics at a bundle that it can't read.
+    env: { OTEL_TRACES_EXPORTER: 'none', AWS_CA_BUNDLE: '' },
   })
   let markers = 0
   const host = `127.0.0.1:${server.ready[1]}`
@@ -80,7 +81,11 @@ function settings(options: DockerRegistryOptions, storageFolder: string, debugAd
   return {
     version: 0.1,
     log: { level: 'info', formatter: 'json' },
-    storage: { filesystem: { rootdirectory: storageFolder }, delete: { enabled: true }, ...options.storage },
+    storage: {
+      ...(options.storage?.['s3'] === undefined ? { filesystem: { rootdirectory: storageFolder } } : {}),
+      delete: { enabled: true },
+      ...options.storage,
+    },
     http: { addr: `127.0.0.1:${options.port ?? 0}`, secret: 'test', ...debug },
     ...options.config,
     ...(options.auth === undefined ? {} : { auth: authSettings(options.auth) }),

@@ -57,7 +57,7 @@ export async function startRadosgw(): Promise<Radosgw> {
   const disk = randomUUID()
   await tool('ceph', '--connect-timeout', '20', 'osd', 'new', disk)
   await tool('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', disk)
-  await daemon('osd', 'ceph-osd', '-i', '0')
+  await insistently(async () => (await daemon('osd', 'ceph-osd', '-i', '0')).waitForOutput(/booting -> active/))
   const [accessKey, secretKey] = ['test', 'testing']
   const keys = ['--access-key=test', '--secret-key=testing']
   await tool('radosgw-admin', 'user', 'create', '--uid=test', '--display-name=test', ...keys)
@@ -113,6 +113,18 @@ export async function startRadosgw(): Promise<Radosgw> {
     pause: () => void (gateway.process && process.kill(gateway.process.pid, 'SIGSTOP')),
     resume: () => void (gateway.process && process.kill(gateway.process.pid, 'SIGCONT')),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** The storage daemon ends without a word in one start of three, while the monitor still makes up its mind. */
+async function insistently(start: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await start()
+      return
+    } catch (error) {
+      if (attempt === 6) throw error
+    }
   }
 }
 
@@ -193,6 +205,7 @@ mon data = ${folder}/data/mon
 osd data = ${folder}/data/osd
 rgw data = ${folder}/data/rgw
 mon data avail crit = 1
+osd client watch timeout = 2
 [mon.a]
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:${port}
@@ -202,6 +215,7 @@ rgw thread pool size = 32
 rgw dns name = localhost
 rgw enable ops log = false
 rgw gc obj min wait = 60
+rgw cache enabled = false
 `
   await writeFile(file, settings)
   return file

@@ -1,0 +1,132 @@
+// Chunks as they come → the parts of a multipart upload, behind what is there.
+import type { Bucket } from './s3-bucket.ts'
+
+/** Amazon S3 user guide, "Multipart upload limits". */
+export const minPartBytes = 5 * 1024 * 1024
+const maxCopyPartBytes = 5 * 1024 * 1024 * 1024
+
+export interface PendingPart {
+  readonly PartNumber: number
+  readonly ETag: string
+  readonly size: number
+}
+
+export interface PartPlace {
+  readonly key: string
+  readonly uploadId: string
+  readonly number: number
+}
+
+export interface Beginning {
+  readonly uploadId: string | undefined
+  readonly parts: readonly PendingPart[]
+  /** Bytes of the object that the upload is to begin with; its parts hold them otherwise. */
+  readonly baseBytes: number
+}
+
+/** What an upload is made of. */
+export interface PartSteps {
+  create(key: string): Promise<string>
+  complete(key: string, uploadId: string, parts: readonly PendingPart[]): Promise<void>
+  putPart(place: PartPlace, bytes: Uint8Array): Promise<PendingPart>
+  copyPart(from: string, to: PartPlace, start: number, endExclusive: number): Promise<PendingPart>
+}
+
+/** Collects chunks into parts. One part is on its way while the next is collected: parts come about in order, so that a crash leaves no gap. */
+export class PartWriter {
+  readonly #bucket: Bucket
+  readonly #uploads: PartSteps
+  readonly #key: string
+  #uploadId: string | undefined
+  #parts: PendingPart[]
+  #baseBytes: number
+  #waiting: Uint8Array[] = []
+  #waitingBytes = 0
+  #running: Promise<void> = Promise.resolve()
+  #isReady = false
+
+  constructor(bucket: Bucket, uploads: PartSteps, key: string, beginning: Beginning) {
+    this.#bucket = bucket
+    this.#uploads = uploads
+    this.#key = key
+    this.#uploadId = beginning.uploadId
+    this.#parts = [...beginning.parts]
+    this.#baseBytes = beginning.baseBytes
+  }
+
+  async begin(): Promise<string> {
+    return (this.#uploadId ??= await this.#uploads.create(this.#key))
+  }
+
+  async add(chunk: Uint8Array): Promise<void> {
+    if (chunk.length === 0) return
+    if (!this.#isReady) await this.#getReady()
+    this.#waiting.push(chunk)
+    this.#waitingBytes += chunk.length
+    if (this.#waitingBytes >= Math.max(this.#bucket.options.chunkBytes, minPartBytes)) await this.#send()
+  }
+
+  /** Answers the size. */
+  async end(): Promise<number> {
+    if (this.#waitingBytes > 0) await this.#send()
+    await this.#running
+    return this.#parts.reduce((sum, part) => sum + part.size, this.#baseBytes)
+  }
+
+  async #send(): Promise<void> {
+    await this.#running
+    const bytes = Buffer.concat(this.#waiting)
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#running = this.#put(bytes)
+    // It is waited for before the next one, and at the end.
+    this.#running.catch(() => undefined)
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    const place = { key: this.#key, uploadId: await this.begin(), number: (this.#parts.at(-1)?.PartNumber ?? 0) + 1 }
+    this.#parts.push(await this.#uploads.putPart(place, bytes))
+  }
+
+  /** The first bytes come: what is there must be such that a part may follow. */
+  async #getReady(): Promise<void> {
+    const last = this.#parts.at(-1)
+    if (last !== undefined && last.size < minPartBytes) {
+      await this.#uploads.complete(this.#key, await this.begin(), this.#parts)
+      this.#baseBytes = this.#parts.reduce((sum, part) => sum + part.size, 0)
+      this.#parts = []
+      this.#uploadId = undefined
+    }
+    await this.begin()
+    await this.#takeBase()
+    this.#isReady = true
+  }
+
+  async #takeBase(): Promise<void> {
+    const size = this.#baseBytes
+    if (size === 0) return
+    const place = { key: this.#key, uploadId: await this.begin(), number: 1 }
+    if (size < minPartBytes) {
+      const bytes = await this.#bucket.read(this.#key)
+      if (bytes?.length !== size) throw new Error(`${this.#key} changed while it was appended to`)
+      this.#waiting.push(bytes)
+      this.#waitingBytes += size
+    } else if (this.#bucket.options.copiesParts) {
+      for (let start = 0; start < size; start += maxCopyPartBytes) {
+        const part = { ...place, number: this.#parts.length + 1 }
+        this.#parts.push(await this.#uploads.copyPart(this.#key, part, start, Math.min(start + maxCopyPartBytes, size)))
+      }
+    } else {
+      await this.#sendAgain(size)
+    }
+    this.#baseBytes = 0
+  }
+
+  /** For services that can't copy into parts: through this machine. */
+  async #sendAgain(size: number): Promise<void> {
+    this.#isReady = true
+    const signal = new AbortController().signal
+    for await (const chunk of this.#bucket.open(this.#key, { start: 0, end: size - 1 }, signal)) await this.add(chunk)
+    // A part that may not be the last one is filled by what follows.
+  }
+}
