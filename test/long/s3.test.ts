@@ -1,6 +1,13 @@
 // One bucket of a real S3: registries and mirrors of ours over it, and Debian's docker-registry beside them.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { systemClock } from '../../src/lib/clock.ts'
+import { parseDigest } from '../../src/oci/digest.ts'
+import { S3Driver } from '../../src/store/drivers/s3.ts'
+import { blobDataPath } from '../../src/store/layout.ts'
+import { LocalContent } from '../../src/store/local-content.ts'
+import { silentLog } from '../../src/telemetry/log.ts'
+import { s3Options } from '../store/drivers/s3-options.ts'
 import { digestOf, dockerImage, type Image, ociImage, seededBytes } from '../support/images.ts'
 import { startHub } from '../support/hub/hub.ts'
 import { needsPackages } from '../support/packages.ts'
@@ -10,7 +17,7 @@ import { type DockerRegistry, startDockerRegistry } from '../support/servers/doc
 import { pushImage } from '../support/servers/push.ts'
 import { type Radosgw, radosgwPackages, startRadosgw } from '../support/servers/radosgw.ts'
 import { until } from '../support/until.ts'
-import { bytesOf, layerIn } from './scene.ts'
+import { bytesOf, layerIn } from '../scenarios/scene.ts'
 
 const suite = 'S3'
 
@@ -168,5 +175,31 @@ describe(suite, await needsPackages(suite, [...radosgwPackages, 'docker-registry
     assert.deepEqual([warm.status, warm.headers['x-cache']], [307, 'hit'])
     assert.equal(digestOf((await follow(url)).body), layer.digest)
     assert.equal(hub.count({ kind: 'cdn', digest: layer.digest }), 1, hub.describeLedger())
+  })
+
+  it('garbage collection takes what nothing refers to, and leaves what a pusher relies on meanwhile', async () => {
+    const name = await s3.newBucket()
+    await using registry = await onBucket(name, { redirect: { disable: true } })
+    const [kept, removed] = [ociImage({ seed: 's3 kept', layers: 1 }), ociImage({ seed: 's3 removed', layers: 2 })]
+    await pushImage({ url: registry.url }, 'gc/kept', kept, ['latest'])
+    await pushImage({ url: registry.url }, 'gc/removed', removed, ['latest'])
+    const address = `${registry.url}/v2/gc/removed/manifests/${removed.manifest.digest}`
+    assert.equal((await fetch(address, { method: 'DELETE' })).status, 202)
+    await using driver = await S3Driver.open(s3Options(s3, name), { clock: systemClock, log: silentLog })
+    const inAnHour = { ...systemClock, now: () => Date.now() + 3_600_000 }
+    const [relied, ...rest] = [...removed.blobs.keys()]
+    assert.ok(relied !== undefined && rest.length === 2)
+    // As a pusher does that asks for a blob and does not send it again.
+    await driver.touch(blobDataPath(parseDigest(relied)), inAnHour.now())
+    const content = new LocalContent({ driver, clock: inAnHour, log: silentLog })
+    const options = { isDryRun: false, deleteUntagged: false, graceMs: 60_000 }
+    const totals = await content.collectGarbage(options, () => {}, new AbortController().signal)
+    // The two other blobs and the manifest.
+    assert.equal(totals.deletedBlobs, 3)
+    await assertPulls(registry, 'gc/kept', 'latest', kept)
+    assert.deepEqual(
+      await Promise.all([relied, ...rest].map(async (digest) => (await driver.stat(blobDataPath(parseDigest(digest)))) !== undefined)),
+      [true, false, false],
+    )
   })
 })
