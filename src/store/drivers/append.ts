@@ -52,8 +52,13 @@ class ChunkWriter {
   }
 
   async end(): Promise<number> {
-    while (this.#running !== undefined) await this.#running
+    await this.#running
     this.#throwFailure()
+    if (this.#waiting.length > 0) {
+      this.#startWriting()
+      await this.#running
+      this.#throwFailure()
+    }
     return this.#position
   }
 
@@ -67,8 +72,6 @@ class ChunkWriter {
       })
       .finally(() => {
         this.#running = undefined
-        // At once, not with the next chunk: a client that stalls is told of all that came.
-        if (this.#failure === undefined && this.#waiting.length > 0) this.#startWriting()
       })
   }
 
