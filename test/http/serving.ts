@@ -120,9 +120,10 @@ export interface RawAnswer {
 }
 
 /** Sends bytes as they are and reads until the server ends the connection. */
-export function raw(port: number, text: string | Buffer): Promise<RawAnswer> {
+export function raw(port: number, text: string | Buffer, { end = false } = {}): Promise<RawAnswer> {
   const socket = connect(port, '127.0.0.1')
   socket.write(text)
+  if (end) socket.end()
   return endOf(socket)
 }
 

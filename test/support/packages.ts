@@ -20,6 +20,7 @@ const PROGRAM_OF_PACKAGE = {
   containerd: 'containerd',
   'docker-registry': 'docker-registry',
   'docker.io': 'dockerd',
+  haproxy: 'haproxy',
   nginx: 'nginx',
   openssl: 'openssl',
   pebble: 'pebble',
