@@ -9,7 +9,7 @@ import type { Answer } from './answers.ts'
 import { basicHeader, type CredentialSource, type Credentials, identityOf } from './credentials.ts'
 import { failureOfStatus, printableUrl } from './failures.ts'
 import { mayReceiveCredentials } from './realm-trust.ts'
-import { headersFor, isRedirect, maxRedirects, redirectTarget } from './redirects.ts'
+import { headersFor, isRedirect, leadsInside, maxRedirects, redirectTarget } from './redirects.ts'
 import { ShortMemory } from './short-memory.ts'
 import type { Transport } from './transport.ts'
 
@@ -88,6 +88,10 @@ export class Tokens {
     const realm = URL.parse(wanted.realm)
     if (realm === null || (realm.protocol !== 'https:' && realm.protocol !== 'http:')) {
       throw new UpstreamFailure('broken', `${this.#options.registry.host} names a token server that is no http(s) URL`)
+    }
+    const { registry, trustedRealms } = this.#options
+    if (leadsInside(realm, registry) && !mayReceiveCredentials(realm, registry, trustedRealms)) {
+      throw new UpstreamFailure('broken', `${registry.host} names a token server on this machine or its link: ${realm.host}`)
     }
     const credentials = await this.#credentialsFor(realm)
     const identity = identityOf(credentials)

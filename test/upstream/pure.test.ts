@@ -17,6 +17,26 @@ describe('a redirect', () => {
     assert.equal(redirectTarget(from, location).href, location)
   })
 
+  for (const host of [
+    '127.0.0.1',
+    '127.1',
+    '2130706433',
+    'localhost',
+    'a.localhost.',
+    '[::1]',
+    '[::ffff:127.0.0.1]',
+    '169.254.169.254',
+    '[fe80::1]',
+    '0',
+  ]) {
+    it(`of a server elsewhere does not lead to ${host}`, () => {
+      assert.throws(() => redirectTarget(from, `http://${host}:8080/x`), UpstreamFailure)
+      assert.equal(redirectTarget(new URL('http://localhost:5000/v2/'), `http://${host}/x`).protocol, 'http:')
+    })
+  }
+
+  it('may lead to storage in a private network', () => assert.equal(redirectTarget(from, 'https://10.1.2.3/x').hostname, '10.1.2.3'))
+
   for (const location of [undefined, '', 'file:///etc/passwd', 'http://', 'gopher://cdn.test/']) {
     it(`to ${JSON.stringify(location)} is broken`, () => {
       assert.throws(
