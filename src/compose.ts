@@ -48,7 +48,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { log, clock, userAgent } = parts
   const { health, debug, counting, facts, meters } = createOperation(config, parts)
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
-  const cluster = await openCluster(config, parts, building)
+  const cluster = await openCluster(config, { ...parts, health }, building)
   const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const eviction = usage && startEviction(config, { usage, store, clock, log, health, meters }, building)

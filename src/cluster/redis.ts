@@ -24,6 +24,8 @@ export interface RedisParts {
   /** The system's, as the server's own. */
   readonly clock: Clock
   readonly log: Log
+  /** Hears what is wrong, in words for an operator; `undefined`: nothing any more. */
+  readonly tell?: (trouble: string | undefined) => void
 }
 
 /** How long a command may take, unless `redis.readtimeout` says it. */
@@ -142,7 +144,8 @@ export class RedisConnection implements AsyncDisposable {
 
   #tellAway(): void {
     this.#away = new RedisAway('Redis is away')
-    const { log } = this.#parts
+    const { log, tell } = this.#parts
+    tell?.(`away since ${new Date(this.#since).toISOString()}: ${this.#lastError ?? 'no connection yet'}`)
     log.warn({ reason: this.#lastError }, 'Redis is away: this replica goes on alone, from the store and with what it knows itself')
   }
 
@@ -181,7 +184,8 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   #cameBack(): void {
-    const { clock, log } = this.#parts
+    const { clock, log, tell } = this.#parts
+    tell?.(undefined)
     const seconds = Math.round((clock.now() - this.#since) / 1000)
     if (this.#away.message === 'Redis is away') log.info({ seconds }, 'Redis is back')
     this.#isUp = true
