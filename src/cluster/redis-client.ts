@@ -73,8 +73,6 @@ function sentinelOptions(settings: RedisSettings, name: string, shared: ReturnTy
     sentinelRetryStrategy: retry,
     sentinelReconnectStrategy: retry,
     sentinelCommandTimeout: 1_000,
-    // Tells at once when the Sentinels have chosen another master, where the old one only hangs.
-    failoverDetector: true,
     lazyConnect: true,
     enableOfflineQueue: false,
     retryStrategy: retry,

@@ -170,6 +170,8 @@ export class RedisConnection implements AsyncDisposable {
   /** By a write: a full server, or a replica, answers PING. */
   async #isThere(): Promise<boolean> {
     if (this.#isUp) return true
+    // A client that met trouble while it was being connected may have given up for good.
+    if (this.#client.status === 'end' && !this.#stop.signal.aborted) this.#client.connect().catch((error: unknown) => this.#failed(error))
     if (this.#client.status !== 'ready') return false
     try {
       await this.#within(probeMs, this.#client.call('SET', 'entrepot:probe', '1', 'PX', 60_000))
