@@ -45,7 +45,7 @@ export async function cached(options: BenchOptions): Promise<Measurement[]> {
 }
 
 /** Asks until the store has it, so that the first measured request is as good as any. */
-async function pull(port: number, path: string, digest: string): Promise<void> {
+export async function pull(port: number, path: string, digest: string): Promise<void> {
   using client = new RawClient(port)
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const hash = createHash('sha256')
@@ -171,7 +171,7 @@ interface ManifestRate {
   readonly microseconds: number
 }
 
-async function manifestRate({ pid, port }: ServerProcess, digest: string, seconds: number): Promise<ManifestRate> {
+export async function manifestRate({ pid, port }: ServerProcess, digest: string, seconds: number): Promise<ManifestRate> {
   const url = `http://127.0.0.1:${port}/v2/${repository}/manifests/${digest}`
   const before = await processorSecondsOf(pid)
   const { stdout } = await runProgram('wrk', ['-c32', '-t1', `-d${seconds}s`, '-H', `Accept: ${ociIndexType}`, url])

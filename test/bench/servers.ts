@@ -8,9 +8,9 @@ import { freePort, type ServerProcess, startServerProcess } from './server-proce
 const root = join(import.meta.dirname, '../..')
 
 /** `folder` is for configuration and log; content is kept in its subfolder `data`. */
-export function startMirror(folder: string, upstream: string): Promise<ServerProcess> {
+export function startMirror(folder: string, upstream: string, more: object = {}): Promise<ServerProcess> {
   // `libraryprefix` as for the real Hub, which the mirror recognises by its name.
-  return startOurs(folder, 'mirror', { proxy: { remoteurl: upstream, libraryprefix: true } })
+  return startOurs(folder, 'mirror', { proxy: { remoteurl: upstream, libraryprefix: true }, ...more })
 }
 
 /** A registry of its own: nothing is mirrored. `more` are further keys of its configuration. */
