@@ -20,7 +20,7 @@ export async function overhead({ isQuick, tell }: BenchOptions): Promise<Measure
   await pull(on.port, `/v2/${repository}/manifests/${index}`, index)
   // Without an upstream there is no usage index, and here no access log either.
   await using off = await startOwnRegistry(folder.path, { log: { accesslog: { disabled: true } } })
-  return compare({ on, off }, index, { isQuick, tell })
+  return await compare({ on, off }, index, { isQuick, tell })
 }
 
 async function compare(
