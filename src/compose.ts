@@ -6,12 +6,12 @@ import { openMirror } from './compose/mirror.ts'
 import { openNotifications } from './compose/notify.ts'
 import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
-import { startPurging } from './compose/purge.ts'
 import { connectionLimitsOf, limitedBy } from './compose/limits.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
 import type { Link } from './cluster/worker-link.ts'
 import { startEviction } from './compose/eviction.ts'
+import { startUpkeep } from './compose/upkeep.ts'
 import { noted, openUsage } from './compose/usage.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
@@ -55,10 +55,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const mirrorParts = { room: eviction, driver: store.driver, local: store.content, log, clock, userAgent, cluster, counting }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
-  const { readonly, uploadpurging } = config.storage.maintenance
-  if (own !== undefined && !readonly.enabled && uploadpurging.enabled) {
-    building.use(startPurging(uploadpurging, { store: store.content, clock, log, leases: cluster.leases }))
-  }
+  startUpkeep(config, { own, store, mirror: mirror?.content, leases: cluster.leases, clock, log, health }, building)
   const notified = await openNotifications(config, { meters, store: store.content, clock, log }, building)
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))

@@ -3,8 +3,10 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/load.ts'
 import { type CertificateCommandOptions, makeOwnCertificate } from './certificate.ts'
 import { printConfig } from './config.ts'
+import { evict, type EvictOptions } from './evict.ts'
 import { collectGarbage, defaultGrace, type GarbageOptions } from './garbage-collect.ts'
 import { serve } from './serve.ts'
+import { verify, type VerifyOptions } from './verify.ts'
 import { type CommandOptions, version } from './version.ts'
 
 /** Runs one command to its end. Resolves with the exit code; what went wrong was printed on stderr. */
@@ -46,12 +48,33 @@ export async function run(args: readonly string[]): Promise<number> {
     .action(async (options: CertificateCommandOptions) => {
       exitCode = await makeOwnCertificate(options)
     })
+  addTools(program, (code) => (exitCode = code))
   try {
     await program.parseAsync([...withCommand(args)], { from: 'user' })
     return exitCode
   } catch (error) {
     return explain(error)
   }
+}
+
+/** What looks after the store, beside a running server or without one. */
+function addTools(program: Command, ended: (exitCode: number) => void): void {
+  const tool = (name: string, description: string) =>
+    program
+      .command(`${name} [file]`)
+      .description(description)
+      .option('--json', 'one line of JSON instead of a table', false)
+      .option('--strict', 'refuse keys that are unknown or misplaced, instead of warning', false)
+  tool('evict', 'remove what the limits of the cache ask to go; also while the server runs')
+    .option('-d, --dry-run', 'only list what would go, and why', false)
+    .action(async (file: string | undefined, options: Omit<EvictOptions, 'file'>) => {
+      ended(await evict({ ...options, file }))
+    })
+  tool('verify', 'read all that is stored and compare it with its digests; also while the server runs')
+    .option('--repair', 'put damaged content aside and fetch it again', false)
+    .action(async (file: string | undefined, options: Omit<VerifyOptions, 'file'>) => {
+      ended(await verify({ ...options, file }))
+    })
 }
 
 /** As with the official registry image, a lone configuration file means that it is to be served. */

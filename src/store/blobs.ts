@@ -8,7 +8,8 @@ import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
-import type { StorageDriver } from './driver.ts'
+import type { StorageDriver, StoredEntry } from './driver.ts'
+import { KnownGood, verifiedRead } from './known-good.ts'
 import { blobDataPath, layerLinkPath } from './layout.ts'
 import { readLink } from './links.ts'
 import { isRescued, renew, renewBlob, renewLink } from './renewal.ts'
@@ -21,6 +22,7 @@ export class Blobs {
   readonly #driver: StorageDriver
   readonly #cache: DescriptorCache | undefined
   readonly #clock: Clock
+  readonly #good = new KnownGood()
   /** Counts what was taken out: a look that began before must not be remembered after. */
   #removals = 0
   /** One handle per remembered descriptor: a popular blob is the same object every time. */
@@ -51,7 +53,10 @@ export class Blobs {
   /** Whether the bytes are kept; if so, the sweep leaves them alone for a while. */
   async renew(digest: Digest): Promise<boolean> {
     try {
-      return await renewBlob(this.#driver, digest, this.#clock.now())
+      const now = this.#clock.now()
+      const isKept = await renewBlob(this.#driver, digest, now)
+      if (isKept) this.#good.touched(digest, now)
+      return isKept
     } catch (error) {
       throw trouble(`looking for blob ${digest}`, error)
     }
@@ -101,6 +106,7 @@ export class Blobs {
     try {
       await this.#driver.touch(path, this.#clock.now())
       await this.#driver.move(path, blobDataPath(digest))
+      await this.#verified(digest)
       await renewLink(this.#driver, layerLinkPath(repository, digest), digest, this.#clock.now())
     } catch (error) {
       throw pushTrouble(`keeping blob ${digest} of ${repository}`, error)
@@ -114,6 +120,7 @@ export class Blobs {
     try {
       await this.#driver.adopt(file, blobDataPath(digest))
       await this.#driver.touch(blobDataPath(digest), this.#clock.now())
+      await this.#verified(digest)
       await renewLink(this.#driver, link, digest, this.#clock.now())
     } catch (error) {
       throw trouble(`keeping blob ${digest} of ${repository}`, error)
@@ -147,34 +154,56 @@ export class Blobs {
       return size === undefined ? undefined : { size }
     }
     const entry = await this.#driver.stat(path)
-    return entry?.kind === 'file' ? { size: entry.size } : undefined
+    if (entry?.kind !== 'file') return undefined
+    this.#good.seen(digest, entry)
+    return { size: entry.size }
+  }
+
+  #isTrusted(digest: Digest, size: number): boolean {
+    return this.#driver.localFile === undefined || this.#good.has(digest, size)
+  }
+
+  /** What was just put there was verified before. */
+  async #verified(digest: Digest): Promise<void> {
+    // A store elsewhere looks after its bytes itself.
+    const entry = this.#driver.localFile === undefined ? undefined : await this.#driver.stat(blobDataPath(digest))
+    if (entry !== undefined) this.#good.verified(digest, entry)
   }
 
   #handleOf(descriptor: Descriptor): BlobHandle {
     const known = this.#handles.get(descriptor)
     if (known !== undefined) return known
-    const handle = storedBlob(this.#driver, descriptor)
+    const { digest, size } = descriptor
+    const onGood = (entry: StoredEntry | undefined) => {
+      if (entry?.size !== size) return
+      this.#good.verified(digest, entry)
+      this.#handles.delete(descriptor)
+    }
+    const handle = storedBlob(this.#driver, descriptor, this.#isTrusted(digest, size) ? undefined : onGood)
     this.#handles.set(descriptor, handle)
     return handle
   }
 }
 
-function storedBlob(driver: StorageDriver, descriptor: Descriptor): BlobHandle {
+/** With `onGood` the bytes are not known to be good: they are not offered as a file, and verified as they go out. It is told when they were. */
+function storedBlob(driver: StorageDriver, descriptor: Descriptor, onGood: Reading['onGood']): BlobHandle {
   const path = blobDataPath(descriptor.digest)
-  const file = driver.localFile?.(path)
+  const file = onGood === undefined ? driver.localFile?.(path) : undefined
   const redirect = driver.redirect?.bind(driver, path)
   return Object.freeze({
     descriptor,
     provenance: fromStore,
     ...(file === undefined ? undefined : { file }),
     ...(redirect === undefined ? undefined : { redirect }),
-    open: (range: ByteRange | undefined, signal: AbortSignal) => read(driver, path, descriptor, { range, signal }),
+    open: (range: ByteRange | undefined, signal: AbortSignal) => read(driver, path, descriptor, { range, signal, onGood }),
   })
 }
 
 interface Reading {
   readonly range: ByteRange | undefined
   readonly signal: AbortSignal
+  /** Gets the file as it was when its bytes were read. */
+  readonly onGood: ((entry: StoredEntry | undefined) => void) | undefined
 }
 
 /** Asks for the whole as a range, too: so the driver notices a file that became shorter. */
@@ -186,7 +215,10 @@ async function* read(
 ): AsyncGenerator<Uint8Array, void, void> {
   const whole = descriptor.size === 0 ? undefined : { start: 0, end: descriptor.size - 1 }
   try {
-    yield* driver.open(path, reading.range ?? whole, reading.signal)
+    const { range, signal, onGood } = reading
+    if (onGood === undefined || range !== undefined || whole === undefined) return yield* driver.open(path, range ?? whole, signal)
+    const entry = await driver.stat(path)
+    yield* verifiedRead(driver.open(path, whole, signal), descriptor, () => onGood(entry))
   } catch (error) {
     if (reading.signal.aborted) throw error
     throw trouble(`reading blob ${descriptor.digest}`, error)

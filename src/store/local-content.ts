@@ -13,8 +13,6 @@ import type {
 } from '../content.ts'
 import type { Leases } from '../cluster/leases.ts'
 import type {
-  EvictionOutcome,
-  EvictionTarget,
   KeptManifest,
   PushedManifest,
   StoreChanges,
@@ -43,7 +41,8 @@ import { pushManifest, type PushTarget } from './push-manifest.ts'
 import { putAsideIfDamaged } from './quarantine.ts'
 import { ReferrersIndex, subjectOf } from './referrers.ts'
 import { ReferrersTags } from './referrers-tags.ts'
-import { ownersIn, sweepTargets, type TargetSweepParts } from './sweep-targets.ts'
+import { scrub, type ScrubOptions, type ScrubParts, type ScrubTotals } from './scrub.ts'
+import { openTargetSweep, type TargetSweep, type TargetSweepParts } from './sweep-targets.ts'
 import { sweep, type SweepOptions, type SweepTotals } from './sweep.ts'
 import { findTag, isKnown, listTags, putTag, removeTag, removeTagsOf, tagChangedAt } from './tags.ts'
 import { Uploads } from './uploads.ts'
@@ -267,15 +266,16 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
   }
 
   /** For one run of eviction. `isOwn`: repositories that are pushed to, whose content stays; `undefined`: there are none. */
-  async openEviction(isOwn: TargetSweepParts['isOwn'], signal: AbortSignal): Promise<(target: EvictionTarget) => Promise<EvictionOutcome>> {
-    const parts = { driver: this.#driver, now: () => this.#clock.now(), forget: this.#forget, isOwn }
-    const owners = await ownersIn(parts, signal)
-    return (target) => sweepTargets(parts, target, owners)
+  openEviction(isOwn: TargetSweepParts['isOwn'], signal: AbortSignal): Promise<TargetSweep> {
+    return openTargetSweep({ driver: this.#driver, now: () => this.#clock.now(), forget: this.#forget, isOwn }, signal)
   }
 
-  /** Everything that is kept, by a walk over the whole store. */
   inventory(signal: AbortSignal): AsyncGenerator<StoredRepository, void, void> {
     return takeInventory(this.#driver, signal)
+  }
+
+  scrub(options: ScrubOptions, report: ScrubParts['report'], signal: AbortSignal): Promise<ScrubTotals> {
+    return scrub({ driver: this.#driver, clock: this.#clock, options, report, forget: this.#forgetBytes }, signal)
   }
 
   /** Removes uploads that nobody has gone on with for so long, in milliseconds. */

@@ -25,12 +25,16 @@ export interface TargetSweepParts {
   readonly isOwn: ((repository: RepositoryName) => boolean) | undefined
 }
 
+export type TargetSweep = (target: EvictionTarget) => Promise<EvictionOutcome>
+
+/** For one run of eviction, because it looks up only once whom it has to spare. */
+export async function openTargetSweep(parts: TargetSweepParts, signal: AbortSignal): Promise<TargetSweep> {
+  const owners = await ownersIn(parts, signal)
+  return (target) => sweepTargets(parts, target, owners)
+}
+
 /** Throws what the driver throws; what went before stays gone. */
-export async function sweepTargets(
-  parts: TargetSweepParts,
-  target: EvictionTarget,
-  owners: readonly RepositoryName[],
-): Promise<EvictionOutcome> {
+async function sweepTargets(parts: TargetSweepParts, target: EvictionTarget, owners: readonly RepositoryName[]): Promise<EvictionOutcome> {
   const { repository, tags, links, blobs } = target
   // Where nobody pushes, what goes too early is fetched again.
   const isExclusive = parts.isOwn === undefined
@@ -56,7 +60,7 @@ export async function sweepTargets(
 }
 
 /** Repositories that the sweep has to look into. */
-export async function ownersIn({ driver, isOwn }: TargetSweepParts, signal: AbortSignal): Promise<RepositoryName[]> {
+async function ownersIn({ driver, isOwn }: TargetSweepParts, signal: AbortSignal): Promise<RepositoryName[]> {
   const owners: RepositoryName[] = []
   if (isOwn === undefined) return owners
   for await (const [repository] of repositoryFolders((path) => driver.list(path), signal)) if (isOwn(repository)) owners.push(repository)

@@ -83,6 +83,15 @@ const uploadpurging = z.object({
   dryrun: boolean().default(false),
 })
 
+/** What is stored is read again and compared with its digests. */
+const scrub = z.object({
+  enabled: boolean().default(false),
+  /** Bytes per second. */
+  rate: bytes().default(20 * 1024 * 1024),
+  /** From the end of one run to the beginning of the next. */
+  interval: duration().default(168 * 3_600_000),
+})
+
 /** Spans in milliseconds, sizes in bytes. */
 export const storage = z.object({
   filesystem: filesystem.optional(),
@@ -110,4 +119,5 @@ export const storage = z.object({
   tag: z.object({ concurrencylimit: integer(0).default(0) }).prefault({}),
   /** Below this much free space nothing new is kept. */
   minfree: sizeLimit().optional(),
+  scrub: scrub.prefault({}),
 })
