@@ -8,7 +8,8 @@ import type { Usage } from '../mirror/usage.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Meters } from '../telemetry/meters.ts'
-import type { Store } from './store.ts'
+import { openStore, type Store } from './store.ts'
+import { openUsage } from './usage.ts'
 
 export interface EvictionParts {
   readonly usage: Usage
@@ -49,6 +50,39 @@ export function startEviction(config: Config, parts: EvictionParts, building: As
   const eviction = openEviction(config, parts)
   if (eviction !== undefined) building.use(eviction).start()
   return eviction
+}
+
+export interface EvictedRow {
+  readonly repository: string
+  readonly tags: readonly string[]
+  readonly digest: string
+  readonly kind: 'manifest' | 'blob'
+  readonly reason: string
+  /** ISO 8601: its last use. */
+  readonly usedAt: string
+  /** That are freed. */
+  readonly bytes: number
+}
+
+/** For the command line: what goes by the limits, in this order. `undefined`: nothing is mirrored. */
+export async function evictNow(
+  config: Config,
+  { log, clock }: Pick<EvictionParts, 'log' | 'clock'>,
+  isDryRun: boolean,
+): Promise<EvictedRow[] | undefined> {
+  const store = openStore(config, { log, clock })
+  await using usage = openUsage(config, { driver: () => store.driver, clock, log })
+  const eviction = usage === undefined ? undefined : openEviction(config, { usage, store, clock, log })
+  if (usage === undefined || eviction === undefined) return undefined
+  await usage.rebuild(store.content, true)
+  const rows: EvictedRow[] = []
+  for await (const { root, reason, removal } of eviction.plan()) {
+    const { repository, tags, digest, kind, usedAt } = root
+    const bytes = removal.blobs.reduce((sum, { size }) => sum + size, 0)
+    rows.push({ repository, tags, digest, kind, reason, usedAt: new Date(usedAt).toISOString(), bytes })
+  }
+  if (!isDryRun) await eviction.run()
+  return rows
 }
 
 function showStanding(meters: Meters, eviction: Eviction): void {
