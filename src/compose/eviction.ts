@@ -70,7 +70,7 @@ export async function evictNow(
   { log, clock }: Pick<EvictionParts, 'log' | 'clock'>,
   isDryRun: boolean,
 ): Promise<EvictedRow[] | undefined> {
-  const store = openStore(config, { log, clock })
+  await using store = await openStore(config, { log, clock })
   await using usage = openUsage(config, { driver: () => store.driver, clock, log })
   const eviction = usage === undefined ? undefined : openEviction(config, { usage, store, clock, log })
   if (usage === undefined || eviction === undefined) return undefined

@@ -78,7 +78,7 @@ export async function verifyStore(
   report: (finding: VerifiedFinding) => void,
 ): Promise<ScrubTotals> {
   await using building = new AsyncDisposableStack()
-  const store = openStore(config, { log, clock })
+  await using store = await openStore(config, { log, clock })
   const { counting } = createOperation(config, { log, clock })
   const cluster = await openCluster(config, { log, clock }, building)
   const parts = { driver: store.driver, local: store.content, log, clock, userAgent, counting, cluster }

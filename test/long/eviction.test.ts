@@ -18,7 +18,6 @@ const clients = 8
 
 test('far more than fits is pulled by eight clients for a minute', async () => {
   await using scene = await startScene({
-    hub: { settings: { quota: undefined } },
     proxy: { maxsize: String(maxBytes), pin: ['some:pinned-*'] },
   })
   const { hub, registry } = scene
