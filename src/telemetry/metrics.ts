@@ -1,16 +1,17 @@
-// The meters as Prometheus reads them, with those of Node itself. Nothing is computed before somebody asks, and then only from memory.
-import { collectDefaultMetrics, type Metric, Registry } from '@prometheus-io/client'
+// The meters as Prometheus reads them, with those of the process itself. Nothing is computed before somebody asks, and then only from memory.
+import { type Metric, Registry } from '@prometheus-io/client'
 import { Counter, Histogram, type Labels, type MeterFacts, type Meters, type Reader } from './meters.ts'
+import { addProcessMeters } from './process-meters.ts'
 
 export interface Metrics {
   readonly contentType: string
   text(): Promise<string>
 }
 
-/** Event-loop delay, heap, garbage collection and file descriptors are measured from here on. */
+/** The process' own meters are added. */
 export function createMetrics(meters: Meters): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  addProcessMeters(meters)
   return {
     contentType: registry.contentType,
     async text() {

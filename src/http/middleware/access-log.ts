@@ -1,17 +1,19 @@
 // One line per request in Apache's combined format, as distribution writes it. Lines are gathered and written together: a system
-// call per request would be a good part of what a hot answer costs.
+// call per request would be a good part of what a hot answer costs, and strings that live until they are written would be another:
+// the garbage collector moves them about.
 import type { Clock } from '../../lib/clock.ts'
 import { redactTarget } from '../../telemetry/redact.ts'
 import type { Exchange } from '../exchange.ts'
 
 const flushEveryMs = 100
-const flushAtCharacters = 64 * 1024
+const bufferBytes = 64 * 1024
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 export class AccessLog implements AsyncDisposable {
   readonly #destination: { write(text: string): unknown }
   readonly #clock: Clock
-  #lines = ''
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes)
+  #length = 0
   #scheduled = false
   #second = -1
   #time = ''
@@ -28,15 +30,23 @@ export class AccessLog implements AsyncDisposable {
     const { url = '' } = req
     const target = quotable(exchange.query === '' ? url : redactTarget(url))
     const request = `${req.method} ${target} HTTP/${req.httpVersion}`
-    this.#lines += `${exchange.clientAddress} - ${userOf(exchange)} [${this.#timeOf(exchange.startedAt)}] "${request}" ${res.statusCode} ${exchange.bodyBytes} "${referrer}" "${user}"\n`
-    if (this.#lines.length >= flushAtCharacters) this.flush()
-    else if (!this.#scheduled) this.#schedule()
+    this.#append(
+      `${exchange.clientAddress} - ${userOf(exchange)} [${this.#timeOf(exchange.startedAt)}] "${request}" ${res.statusCode} ${exchange.bodyBytes} "${referrer}" "${user}"\n`,
+    )
+    if (!this.#scheduled) this.#schedule()
   }
 
   flush(): void {
-    const lines = this.#lines
-    this.#lines = ''
+    const lines = this.#buffer.toString('latin1', 0, this.#length)
+    this.#length = 0
     if (lines !== '') this.#destination.write(lines)
+  }
+
+  /** A line is plain ASCII: what is not is escaped in it. */
+  #append(line: string): void {
+    if (this.#length + line.length > bufferBytes) this.flush()
+    if (line.length > bufferBytes) this.#destination.write(line)
+    else this.#length += this.#buffer.write(line, this.#length, 'latin1')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
