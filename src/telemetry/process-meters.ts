@@ -35,7 +35,7 @@ export function addProcessMeters(meters: Meters): void {
 const nanosecondsPerSecond = 1e9
 
 function addEventLoopDelay(meters: Meters): void {
-  const delay = monitorEventLoopDelay({ resolution: 10 })
+  const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()
   const seconds = (nanoseconds: number) => (Number.isFinite(nanoseconds) ? nanoseconds / nanosecondsPerSecond : 0)
   const name = (what: string) => `nodejs_eventloop_lag_${what}_seconds`
