@@ -1,11 +1,11 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
 import { startHealthChecks } from './compose/health.ts'
-import { openAuthentication } from './compose/auth.ts'
 import { openCluster } from './compose/cluster.ts'
 import { openMirror } from './compose/mirror.ts'
 import { openNotifications } from './compose/notify.ts'
 import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
+import { openPrivate } from './compose/private.ts'
 import { connectionLimitsOf, limitedBy } from './compose/limits.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
@@ -15,7 +15,6 @@ import { startUpkeep } from './compose/upkeep.ts'
 import { noted, openUsage } from './compose/usage.ts'
 import type { Config } from './config/load.ts'
 import { parseListenTarget } from './config/listen-target.ts'
-import type { Catalog } from './content.ts'
 import { createApp } from './http/app.ts'
 import { AccessLog } from './http/middleware/access-log.ts'
 import { LiveRequests } from './http/middleware/cancellation.ts'
@@ -57,14 +56,14 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   startUpkeep(config, { own, store, mirror: mirror?.content, leases: cluster.leases, clock, log, health }, building)
   const notified = await openNotifications(config, { meters, store: store.content, clock, log }, building)
+  const access = await openPrivate(config, { catalog: store.content, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
     content: noted(content, usage),
-    catalog: store.content satisfies Catalog,
+    ...access,
     maxCatalogEntries: config.catalog.maxentries,
     own,
-    authenticator: await openAuthentication(config, parts, building),
     peers: mirror?.peers,
     log: parts.log,
     requests,

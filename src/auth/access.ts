@@ -36,6 +36,8 @@ export interface Credentials {
   readonly origin: string
   /** The same with the prefix behind it: below it are this server's own paths. */
   readonly base: string
+  /** Whether the client's connection is one of TLS, here or at a trusted proxy. */
+  readonly isSecure: boolean
   /** What a trusted proxy says of the client's connection. */
   readonly forwardedScheme: 'http' | 'https' | undefined
 }

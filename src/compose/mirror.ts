@@ -16,7 +16,7 @@ import { OnDemandSources } from '../mirror/on-demand-sources.ts'
 import { NegativeAnswers } from '../mirror/negative-answers.ts'
 import type { OpenFillTransfers } from '../mirror/fill-transfers.ts'
 import { PullThrough } from '../mirror/pull-through.ts'
-import { RoutedUpstreams } from '../mirror/routed-upstreams.ts'
+import { RoutedUpstreams, type RoutedUpstreamsOptions } from '../mirror/routed-upstreams.ts'
 import type { Room } from '../mirror/room.ts'
 import { createRouting, nameOf, type RoutingRules } from '../mirror/routing.ts'
 import { sharedTransfers } from '../mirror/shared-transfers.ts'
@@ -25,6 +25,7 @@ import type { StorageDriver } from '../store/driver.ts'
 import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { TagRule } from '../mirror/tag-policies.ts'
+import type { Callers } from '../upstream/callers.ts'
 import { RemoteContent } from '../upstream/remote-content.ts'
 import type { Cluster } from './cluster.ts'
 import { openPeers, peerAccessOf } from './replicas.ts'
@@ -45,6 +46,8 @@ export interface MirrorParts {
 }
 
 export interface Mirror {
+  /** What upstream says of whom; `undefined`: there is none to ask. */
+  readonly callers: { readonly rules: RoutingRules; readonly of: (host: string | undefined) => Callers } | undefined
   readonly content: ContentSource
   /** `undefined`: nobody else asks for what is being filled here. */
   readonly peers: PeerAccess | undefined
@@ -55,10 +58,12 @@ export interface Mirror {
 export async function openMirror(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): Promise<Mirror> {
   const rules = routingOf(proxy)
   const { local, cluster, clock } = parts
-  const pullThrough = proxy.offline ? undefined : await openPullThrough(proxy, rules, parts, building)
+  const upstreams = proxy.offline ? undefined : openUpstreams(proxy, parts, building)
+  const pullThrough = upstreams && (await openPullThrough(proxy, { rules, sourceOf: upstreams.sourceOf }, parts, building))
   const content = pullThrough ?? new OfflineContent(local)
   const isAdmitted = createAdmission(proxy.repositories, rules)
   return {
+    callers: upstreams && { rules, of: upstreams.callersOf },
     content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
     peers: cluster.shared === undefined || pullThrough === undefined ? undefined : peerAccessOf(await cluster.secret(), pullThrough, clock),
     nameOf: (ns, name) => nameOf(rules, ns, name),
@@ -77,14 +82,13 @@ function routingOf(proxy: Proxy): RoutingRules {
 
 async function openPullThrough(
   proxy: Proxy,
-  rules: RoutingRules,
+  routed: RoutedUpstreamsOptions,
   parts: MirrorParts,
   building: AsyncDisposableStack,
 ): Promise<PullThrough> {
   const { local, driver, clock, log } = parts
   const shared = parts.cluster.shared?.facts
-  const sourceOf = openUpstreams(proxy, parts, building)
-  const upstream = new NegativeAnswers({ source: new RoutedUpstreams({ rules, sourceOf }), ttlMs: proxy.negativettl, shared, clock })
+  const upstream = new NegativeAnswers({ source: new RoutedUpstreams(routed), ttlMs: proxy.negativettl, shared, clock })
   return building.use(
     await PullThrough.open({
       local,
@@ -132,9 +136,16 @@ function tagRuleOf({ match, ttl, stalewhilerevalidate, staleiferror }: Proxy['ta
   }
 }
 
-/** The registry of a host; of `undefined`, the main one. */
-function openUpstreams(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): (host: string | undefined) => TransferSource {
-  const openWithMirrors = (key: string, url: string, { mirrors, ...remote }: Remote & Pick<Proxy, 'mirrors'>): TransferSource => {
+/** Of the registry of a host; of `undefined`, of the main one. */
+interface Upstreams {
+  /** What content comes from. */
+  readonly sourceOf: (host: string | undefined) => TransferSource
+  /** What the registry itself, and none of its mirrors, says of callers. */
+  readonly callersOf: (host: string | undefined) => Callers
+}
+
+function openUpstreams(proxy: Proxy, parts: MirrorParts, building: AsyncDisposableStack): Upstreams {
+  const openWithMirrors = (key: string, url: string, { mirrors, ...remote }: Remote & Pick<Proxy, 'mirrors'>) => {
     const opened = (at: string, source: string, its: Remote) => ({
       name: new URL(source).host,
       source: opener(at, its, proxy, parts)(source),
@@ -142,7 +153,8 @@ function openUpstreams(proxy: Proxy, parts: MirrorParts, building: AsyncDisposab
     const origin = opened(key, url, remote)
     const sources = [...mirrors.map((mirror, at) => opened(`${key}.mirrors[${at}]`, mirror.remoteurl, mirror)), origin]
     for (const { source } of sources) building.defer(() => source.close())
-    return mirrors.length === 0 ? origin.source : new EqualSources({ sources, clock: parts.clock, log: parts.log })
+    const source = mirrors.length === 0 ? origin.source : new EqualSources({ sources, clock: parts.clock, log: parts.log })
+    return { source, callers: origin.source.callers }
   }
   const main = openWithMirrors('proxy', proxy.remoteurl, proxy)
   const { '*': any = noRemote, ...named } = proxy.upstreams
@@ -154,7 +166,11 @@ function openUpstreams(proxy: Proxy, parts: MirrorParts, building: AsyncDisposab
   )
   const openAny = opener("proxy.upstreams['*']", any, proxy, parts)
   const onDemand = building.use(new OnDemandSources((host) => openAny(registryUrlOf(host)), parts.log))
-  return (host) => (host === undefined ? main : (others.get(host) ?? onDemand.of(host)))
+  const openedFor = (host: string | undefined) => (host === undefined ? main : others.get(host))
+  return {
+    sourceOf: (host) => openedFor(host)?.source ?? onDemand.of(host ?? ''),
+    callersOf: (host) => openedFor(host)?.callers ?? onDemand.of(host ?? '').callers,
+  }
 }
 
 const noRemote: Remote = { insecure: false }

@@ -88,6 +88,6 @@ function descriptorCacheOf(
   return { descriptorCache: countedIn(facts, new LayeredDescriptorCache({ near, far, isThere })) }
 }
 
-function isOpenToAll({ auth }: Config): boolean {
-  return auth?.silly === undefined && auth?.htpasswd === undefined && auth?.token === undefined
+function isOpenToAll({ auth, proxy }: Config): boolean {
+  return proxy?.authorization !== 'upstream' && auth?.silly === undefined && auth?.htpasswd === undefined && auth?.token === undefined
 }

@@ -13,9 +13,6 @@ const pending: Readonly<Record<string, string>> = {
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
   'http.dashboard': `the dashboard is ${notYet}`,
   'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
-  'proxy.authorization': 'checking callers upstream is not built yet: whoever reaches the port can pull what the account can',
-  'proxy.authorizationttl': `checking callers upstream is ${notYet}`,
-  'proxy.authorizationinsecure': `checking callers upstream is ${notYet}`,
   policy: `the policy on repository classes is ${notYet}`,
 }
 

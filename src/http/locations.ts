@@ -22,6 +22,8 @@ export interface Origins {
   /** With the prefix. */
   baseOf(exchange: Exchange): string
   forwardedSchemeOf(exchange: Exchange): 'http' | 'https' | undefined
+  /** Whether the client's connection is one of TLS, here or at a trusted proxy. */
+  isSecure(exchange: Exchange): boolean
 }
 
 export function createOrigins({ rules, trustedProxies }: Omit<LocateOptions, 'log'>): Origins {
@@ -29,6 +31,10 @@ export function createOrigins({ rules, trustedProxies }: Omit<LocateOptions, 'lo
     originOf: (exchange) => originUrlOf(rules, askedUrlOf(exchange, trustedProxies)),
     baseOf: (exchange) => urlOf({ ...rules, relative: false }, { ...askedUrlOf(exchange, trustedProxies), path: rules.prefix + '/' }, ''),
     forwardedSchemeOf: (exchange) => forwardedSchemeOf(askedUrlOf(exchange, trustedProxies)),
+    isSecure: (exchange) => {
+      const asked = askedUrlOf(exchange, trustedProxies)
+      return (forwardedSchemeOf(asked) ?? (asked.isSecure ? 'https' : 'http')) === 'https'
+    },
   }
 }
 

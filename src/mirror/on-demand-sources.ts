@@ -9,13 +9,13 @@ export interface ClosableSource extends TransferSource {
   close(): Promise<void>
 }
 
-export class OnDemandSources implements AsyncDisposable {
-  readonly #sources: LRUCache<string, ClosableSource>
-  readonly #open: (host: string) => ClosableSource
+export class OnDemandSources<Source extends ClosableSource> implements AsyncDisposable {
+  readonly #sources: LRUCache<string, Source>
+  readonly #open: (host: string) => Source
   readonly #closing = new Set<Promise<void>>()
 
   /** `open` connects to nothing yet. */
-  constructor(open: (host: string) => ClosableSource, log: Log) {
+  constructor(open: (host: string) => Source, log: Log) {
     this.#open = open
     this.#sources = new LRUCache({
       max: mostSources,
@@ -30,7 +30,7 @@ export class OnDemandSources implements AsyncDisposable {
     })
   }
 
-  of(host: string): TransferSource {
+  of(host: string): Source {
     const known = this.#sources.get(host)
     if (known !== undefined) return known
     const opened = this.#open(host)

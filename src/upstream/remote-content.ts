@@ -20,6 +20,7 @@ import type { Log } from '../telemetry/log.ts'
 import { Authorization } from './authorization.ts'
 import { type BreakerState, Breakers } from './breaker.ts'
 import { describeBlob, openBlob } from './blobs.ts'
+import { Callers } from './callers.ts'
 import { type CredentialSource, fixedCredentials, type HelperOptions, helperCredentials } from './credentials.ts'
 import { listReferrers, listTags } from './lists.ts'
 import { Manifests } from './manifests.ts'
@@ -59,6 +60,8 @@ export interface RemoteContentOptions {
 }
 
 export class RemoteContent implements TransferSource {
+  /** What it lets others read than the account of this mirror. */
+  readonly callers: Callers
   readonly #transport: Transport
   readonly #tokens: Tokens
   readonly #session: Session
@@ -92,6 +95,7 @@ export class RemoteContent implements TransferSource {
     })
     const tokens = new Tokens({ registry, transport, credentials, trustedRealms, refusalMs, clock, log })
     const authorization = new Authorization({ registry, tokens, credentials, refusalMs, clock, log })
+    this.callers = new Callers({ registry, transport, trustedRealms, clock, log })
     this.#transport = transport
     this.#tokens = tokens
     this.#session = new Session({ registry, transport, authorization, quota: this.#quota, clock, facts, sign: options.sign })

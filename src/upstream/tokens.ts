@@ -177,7 +177,7 @@ function tokenUrl(realm: URL, wanted: TokenScope, credentials: Credentials | und
   url.password = ''
   url.hash = ''
   if (wanted.service !== undefined) url.searchParams.set('service', wanted.service)
-  url.searchParams.set('scope', wanted.scope)
+  if (wanted.scope !== '') url.searchParams.set('scope', wanted.scope)
   if (credentials !== undefined) url.searchParams.set('account', credentials.username)
   return url
 }

@@ -24,7 +24,7 @@ function passwordsOf(text = `alice:${hash}\n`) {
 }
 
 function credentials(user: string, password: string, address = '192.0.2.1'): Credentials {
-  return { authorization: basic(user, password), address, origin: '', base: '', forwardedScheme: undefined }
+  return { authorization: basic(user, password), address, origin: '', base: '', isSecure: false, forwardedScheme: undefined }
 }
 
 function retryAfter(verdict: PasswordVerdict | Promise<PasswordVerdict>): number | undefined {

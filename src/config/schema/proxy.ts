@@ -78,4 +78,6 @@ export const proxy = z.object({
   authorization: choice('shared', 'upstream').default('shared'),
   authorizationttl: duration().default(300_000),
   authorizationinsecure: boolean().default(false),
+  /** The upstream account that a user of `auth` stands for, by his name. */
+  accounts: mapOf(z.object({ username: text(), password: secret() })).default({}),
 })

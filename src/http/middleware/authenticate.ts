@@ -74,6 +74,10 @@ class RequestCredentials implements Credentials {
     return this.#origins.baseOf(this.#exchange)
   }
 
+  get isSecure(): boolean {
+    return this.#origins.isSecure(this.#exchange)
+  }
+
   get forwardedScheme(): 'http' | 'https' | undefined {
     return this.#origins.forwardedSchemeOf(this.#exchange)
   }
