@@ -253,7 +253,7 @@ export class SqliteUsage implements UsageIndex {
 
 function prepared(database: DatabaseSync): DatabaseSync {
   try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608')
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608; PRAGMA cache_size = -16000')
     const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
     if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
     else if (version !== schemaVersion) throw new Error(`the usage index is of version ${version}`)

@@ -11,9 +11,9 @@ import { until } from '../support/until.ts'
 import { startScene } from '../scenarios/scene.ts'
 
 const durationMs = 60_000
-const images = 200
+const images = 120
 const layerBytes = 300_000
-const maxBytes = 30_000_000
+const maxBytes = 12_000_000
 const clients = 8
 
 test('far more than fits is pulled by eight clients for a minute', async () => {
@@ -40,8 +40,8 @@ test('far more than fits is pulled by eight clients for a minute', async () => {
   const isOver = () => performance.now() > endsAt
   const client = async () => {
     while (!isOver()) {
-      // Half of all pulls are for the hottest images.
-      const from = random() < 0.5 ? hot : all
+      // Four of five pulls are for the hottest images.
+      const from = random() < 0.8 ? hot : all
       const each = from[Math.floor(random() * from.length)]
       if (each !== undefined) await pull(each)
     }
