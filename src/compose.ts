@@ -7,6 +7,7 @@ import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { openPrivate } from './compose/private.ts'
 import { connectionLimitsOf, limitedBy } from './compose/limits.ts'
+import { openSpans } from './compose/tracing.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
 import type { Link } from './cluster/worker-link.ts'
@@ -68,7 +69,12 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     log: parts.log,
     requests,
     accessLog,
-    observers: [...counting.observers(requests), ...notified, ...createRequestLog(log, config.log.level)],
+    observers: [
+      ...counting.observers(requests),
+      ...notified,
+      ...createRequestLog(log, config.log.level),
+      ...(await openSpans(userAgent, log, building)),
+    ],
     prefix: config.http.prefix,
     host: config.http.host,
     relativeUrls: config.http.relativeurls,
