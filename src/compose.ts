@@ -2,12 +2,11 @@
 import { startHealthChecks } from './compose/health.ts'
 import { openCluster } from './compose/cluster.ts'
 import { openMirror } from './compose/mirror.ts'
-import { openNotifications } from './compose/notify.ts'
+import { openObservers } from './compose/observers.ts'
 import { createOperation } from './compose/operation.ts'
 import { serveOwn } from './compose/own.ts'
 import { openPrivate } from './compose/private.ts'
 import { connectionLimitsOf, limitedBy } from './compose/limits.ts'
-import { openSpans } from './compose/tracing.ts'
 import { openStore } from './compose/store.ts'
 import { accelRootOf, openTls, speaksHttp2 } from './compose/tls.ts'
 import type { Link } from './cluster/worker-link.ts'
@@ -19,7 +18,6 @@ import { parseListenTarget } from './config/listen-target.ts'
 import { createApp } from './http/app.ts'
 import { AccessLog } from './http/middleware/access-log.ts'
 import { LiveRequests } from './http/middleware/cancellation.ts'
-import { createRequestLog } from './http/request-log.ts'
 import { openServer, type OpenServer } from './http/server.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Log } from './telemetry/log.ts'
@@ -56,9 +54,9 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   startUpkeep(config, { own, store, mirror: mirror?.content, leases: cluster.leases, clock, log, health }, building)
-  const notified = await openNotifications(config, { meters, store: store.content, clock, log }, building)
   const access = await openPrivate(config, { catalog: store.content, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
+  const observers = await openObservers(config, { counting, requests, store: store.content, userAgent, clock, log }, building)
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
     content: noted(content, usage),
@@ -69,12 +67,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     log: parts.log,
     requests,
     accessLog,
-    observers: [
-      ...counting.observers(requests),
-      ...notified,
-      ...createRequestLog(log, config.log.level),
-      ...(await openSpans(userAgent, log, building)),
-    ],
+    observers,
     prefix: config.http.prefix,
     host: config.http.host,
     relativeUrls: config.http.relativeurls,
