@@ -5,6 +5,7 @@ import type { StorageDriver } from '../driver.ts'
 
 const actions: Readonly<Record<string, string>> = {
   stat: 'Stat',
+  sizeOf: 'Stat',
   read: 'GetContent',
   write: 'PutContent',
   append: 'Writer',

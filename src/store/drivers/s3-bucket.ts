@@ -183,7 +183,10 @@ export class Bucket {
 
   #ask(method: 'GET' | 'HEAD', key: string, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Answer> {
     signal?.throwIfAborted()
-    return this.connection.outage.run(async () => {
+    const { outage } = this.connection
+    // Where it is known to have trouble, patience would only add up: a pull asks several times, and has upstream in reserve.
+    const tries = outage.isTroubled ? 1 : attempts
+    return outage.run(async () => {
       for (let attempt = 1; ; attempt += 1) {
         try {
           return await this.#askOnce(method, key, headers, signal)
@@ -192,7 +195,7 @@ export class Bucket {
           const status = statusOf(error)
           // Who waited so long in vain need not wait three times as long.
           const isSlow = error instanceof Error && error.name === 'HeadersTimeoutError'
-          if (attempt === attempts || isSlow || (status !== undefined && status < 500 && status !== 429)) throw error
+          if (attempt >= tries || isSlow || (status !== undefined && status < 500 && status !== 429)) throw error
         }
         await this.#clock.sleep(50 * 4 ** attempt * (0.5 + Math.random()), signal)
       }

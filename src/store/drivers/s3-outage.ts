@@ -26,6 +26,11 @@ export class Outage {
     this.#troubleOf = options.troubleOf
   }
 
+  /** The last thing that was heard of it is trouble. */
+  get isTroubled(): boolean {
+    return this.#isTroubled
+  }
+
   /** As `work` does. While the service is in trouble it throws StorageAway; while it is away, mostly at once. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const isProbe = this.#nextTryAt > 0

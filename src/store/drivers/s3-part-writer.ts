@@ -130,3 +130,9 @@ export class PartWriter {
     // A part that may not be the last one is filled by what follows.
   }
 }
+
+/** What was read of a body already, and the rest of it. */
+export async function* chained(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  yield* first
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+}

@@ -60,6 +60,13 @@ export class S3Uploads {
     return meant.length > 0
   }
 
+  /** What writers that a crash cut off have begun before `olderThanAt`. Answers how many. */
+  async abortOld(prefix: string, olderThanAt: number, isMeant: (key: string) => boolean): Promise<number> {
+    const old = (await this.#list(prefix)).filter(({ key, startedAt }) => startedAt < olderThanAt && isMeant(key))
+    for (const { key, uploadId } of old) await this.#abort(key, uploadId)
+    return old.length
+  }
+
   /** As `StorageDriver.append`. What is appended may be seen by `find` and, after `settle`, be read. */
   async append(key: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
     const found = await this.#beginning(key)

@@ -13,7 +13,7 @@ import type { StorageDriver, StoredEntry } from '../driver.ts'
 import { isNeverFolder, isUploadData, mayHoldUploads, touchedFolder } from '../layout.ts'
 import { Bucket, type StoredObject } from './s3-bucket.ts'
 import { connectS3, type S3Connection, type S3Options, statusOf } from './s3-client.ts'
-import { minPartBytes } from './s3-part-writer.ts'
+import { chained, minPartBytes } from './s3-part-writer.ts'
 import { copySource, S3Uploads } from './s3-uploads.ts'
 
 export interface S3DriverParts {
@@ -162,6 +162,12 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
     return false
   }
 
+  /** Multipart uploads of what is written at once; those of what grows are for the purge. */
+  removeLeftovers(path: string, olderThanAt: number): Promise<number> {
+    const isWhole = (key: string) => !this.#isGrowing(`/${key}`.slice(this.#root === '' ? 0 : this.#root.length + 1))
+    return this.#uploads.abortOld(`${this.#key(path)}/`, olderThanAt, isWhole)
+  }
+
   async adopt(file: string, path: string): Promise<void> {
     const { size } = await stat(file)
     await this.#replace(path, this.#clock.now(), () => this.#upload(file, this.#key(path), size))
@@ -285,11 +291,6 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
 /** A note counts for what was there when it was written, not for what replaced that. */
 function changeOf(object: StoredObject, note: StoredObject | undefined): number {
   return note?.changedAt !== undefined && note.modifiedAt >= object.modifiedAt ? note.changedAt : object.modifiedAt
-}
-
-async function* chained(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  yield* first
-  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
 function absent(path: string): Error {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { after, before } from 'node:test'
+import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
+import { after, before, describe, it } from 'node:test'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { S3Driver } from '../../../src/store/drivers/s3.ts'
 import { silentLog } from '../../../src/telemetry/log.ts'
@@ -20,6 +21,12 @@ if (suite.skip === undefined) {
   after(() => s3?.[Symbol.asyncDispose]())
 }
 
+const never = new AbortController().signal
+
+async function* chunks(...all: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, void> {
+  yield* all
+}
+
 let folders = 0
 
 async function openDriver(more: Parameters<typeof s3Options>[2] = {}, parts: object = {}) {
@@ -36,3 +43,35 @@ const inSteps = { isGrowing: (path: string) => path.endsWith('/data'), mayHoldGr
 const inParts = { copyThresholdBytes: 0, copyChunkBytes: 5 * 1024 * 1024 }
 const growing = () => openDriver(inParts, inSteps)
 storageDriverContract('s3, files that grow in steps, copies in parts', growing, { hasFolders: false, ...suite })
+
+describe('the S3 driver on radosgw, besides the contract', suite, () => {
+  it('without copies into parts, as on Google, what grows is sent again, and what moves is copied at once', async () => {
+    const few = { copiesParts: false, copyThresholdBytes: 0, chunkBytes: 5 * 1024 * 1024 }
+    await using opened = await openDriver(few, inSteps)
+    const { driver } = opened
+    const bytes = Buffer.alloc(6_000_000, 'entrepot ')
+    const ends = [0, 5_500_000, 5_600_000, bytes.length]
+    for (const [index, end] of ends.slice(1).entries()) {
+      const start = ends[index] ?? 0
+      assert.equal(await driver.append('/top/data', start, chunks(bytes.subarray(start, end)), never), end)
+    }
+    await driver.move('/top/data', '/top/moved')
+    assert.ok(bytes.equals((await driver.read('/top/moved')) ?? Buffer.alloc(0)))
+  })
+
+  it('garbage collection ends what a crash cut off on its way into the bucket, and neither what is young nor what grows', async () => {
+    assert.ok(s3)
+    await using opened = await openDriver()
+    const root = `folder-${folders}`
+    const uploads = ['/top/blobs/data', '/top/_uploads/one/data', '/elsewhere/data']
+    for (const path of uploads) await s3.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: `${root}${path}` }))
+    const left = async () => {
+      const { Uploads = [] } = (await s3?.client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: root }))) ?? {}
+      return Uploads.map(({ Key }) => Key?.slice(root.length)).toSorted()
+    }
+    assert.equal(await opened.driver.removeLeftovers('/top', Date.now() - 60_000), 0)
+    assert.deepEqual(await left(), uploads.toSorted())
+    assert.equal(await opened.driver.removeLeftovers('/top', Date.now() + 60_000), 1)
+    assert.deepEqual(await left(), uploads.slice(1).toSorted())
+  })
+})

@@ -205,10 +205,12 @@ mon data = ${folder}/data/mon
 osd data = ${folder}/data/osd
 rgw data = ${folder}/data/rgw
 mon data avail crit = 1
+paxos propose interval = 0.01
+paxos min wait = 0.01
 osd client watch timeout = 2
 [mon.a]
 [client.rgw]
-rgw frontends = beast endpoint=127.0.0.1:${port}
+rgw frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1
 rgw zone group = default
 rgw enable usage log = false
 rgw thread pool size = 32
