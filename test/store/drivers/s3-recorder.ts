@@ -48,21 +48,23 @@ export async function startS3Recorder(): Promise<S3Recorder> {
   })
 }
 
+const copied = '<Result><ETag>"tag"</ETag></Result>'
+const noMore = '<Result><IsTruncated>false</IsTruncated></Result>'
+
 async function answer(objects: Map<string, Buffer>, asked: RecordedRequest, request: IncomingMessage): Promise<[number, string | Buffer]> {
-  const { method, path, query, headers } = asked
+  const { method, path, query } = asked
   const body = await buffer(request)
-  if (method === 'POST') {
-    return [200, query.has('uploads') ? '<Result><UploadId>one</UploadId></Result>' : '<Result><ETag>"tag"</ETag></Result>']
-  }
-  if (method === 'PUT') {
-    const source = headers['x-amz-copy-source']
-    if (!query.has('uploadId')) objects.set(path, source === undefined ? body : (objects.get(`/${String(source)}`) ?? body))
-    return [200, source === undefined ? '' : '<Result><ETag>"tag"</ETag></Result>']
-  }
-  if (method === 'DELETE') {
-    objects.delete(path)
-    return [204, '']
-  }
-  if (query.has('uploads') || query.has('list-type')) return [200, '<Result><IsTruncated>false</IsTruncated></Result>']
-  return objects.has(path) ? [200, objects.get(path) ?? ''] : [404, '']
+  if (method === 'PUT') return put(objects, asked, body)
+  if (method === 'POST') return [200, query.has('uploads') ? '<Result><UploadId>one</UploadId></Result>' : copied]
+  if (method === 'DELETE') objects.delete(path)
+  if (method === 'DELETE') return [204, '']
+  if (query.has('uploads') || query.has('list-type')) return [200, noMore]
+  const found = objects.get(path)
+  return found === undefined ? [404, ''] : [200, found]
+}
+
+function put(objects: Map<string, Buffer>, { path, query, headers }: RecordedRequest, body: Buffer): [number, string] {
+  const source = headers['x-amz-copy-source']
+  if (!query.has('uploadId')) objects.set(path, source === undefined ? body : (objects.get(`/${String(source)}`) ?? body))
+  return [200, source === undefined ? '' : copied]
 }

@@ -67,11 +67,11 @@ describe('the S3 driver on radosgw, besides the contract', suite, () => {
     for (const path of uploads) await s3.client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: `${root}${path}` }))
     const left = async () => {
       const { Uploads = [] } = (await s3?.client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: root }))) ?? {}
-      return Uploads.map(({ Key }) => Key?.slice(root.length)).toSorted()
+      return new Set(Uploads.map(({ Key }) => Key?.slice(root.length)))
     }
     assert.equal(await opened.driver.removeLeftovers('/top', Date.now() - 60_000), 0)
-    assert.deepEqual(await left(), uploads.toSorted())
+    assert.deepEqual(await left(), new Set(uploads))
     assert.equal(await opened.driver.removeLeftovers('/top', Date.now() + 60_000), 1)
-    assert.deepEqual(await left(), uploads.slice(1).toSorted())
+    assert.deepEqual(await left(), new Set(uploads.slice(1)))
   })
 })
