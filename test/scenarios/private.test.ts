@@ -61,6 +61,14 @@ describe('private images', () => {
     assert.deepEqual(asked, [], 'nobody’s credentials have gone upstream')
   })
 
+  test('a cache between is told whose is whose', async () => {
+    await using scene = await startPrivate()
+    const secrets = await scene.get(`/v2/secret/app/blobs/${layerIn(secret).digest}`, alice)
+    assert.equal(secrets.headers['cache-control'], 'private, max-age=31536000')
+    const opens = await scene.get(`/v2/open/app/blobs/${layerIn(open).digest}`, alice)
+    assert.equal(opens.headers['cache-control'], 'max-age=31536000')
+  })
+
   test('a grant ends with its time, and one that is revoked is not given again; the others keep theirs', async () => {
     await using scene = await startPrivate()
     mayRead(scene, 'carol', 'c', 'secret/app')

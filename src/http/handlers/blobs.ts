@@ -59,7 +59,9 @@ function planOf(exchange: Exchange, { descriptor, provenance }: BlobDescription)
   const { headers: asked } = exchange.req
   exchange.found(descriptor, provenance)
   const { digest, size } = descriptor
-  const headers = ['Docker-Content-Digest', digest, 'ETag', etagOf(digest), 'Cache-Control', 'max-age=31536000', 'Accept-Ranges', 'bytes']
+  // What somebody got by his name is nobody else's: a cache between may not give it out (RFC 9111, section 5.2.2.7).
+  const caching = exchange.user === undefined ? 'max-age=31536000' : 'private, max-age=31536000'
+  const headers = ['Docker-Content-Digest', digest, 'ETag', etagOf(digest), 'Cache-Control', caching, 'Accept-Ranges', 'bytes']
   pushProvenance(headers, provenance, exchange)
   if (isNotModified(asked, digest)) return { status: 304, headers, length: 0, range: undefined }
   // An empty blob has no byte that a range could name, and clients that always ask by range must get it nevertheless.
