@@ -5,12 +5,20 @@
 //
 // When the holder dies its lease ends, a follower takes it over, and goes on upstream from the bytes that it has.
 import type { Lease, Leases } from '../cluster/leases.ts'
-import { type BlobTransfer, type ContentSource, type TransferRange, type TransferSource, UpstreamFailure } from '../content.ts'
+import {
+  type BlobTransfer,
+  type ContentSource,
+  type TransferRange,
+  type TransferSource,
+  UpstreamFailure,
+  type UpstreamFailureKind,
+} from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
 import type { FillTransfers, OpenFillTransfers } from './fill-transfers.ts'
+import { untilHolderIsGone } from './holder-watch.ts'
 
 /** Between two looks at who holds the lease. */
 const lookMs = 200
@@ -18,6 +26,9 @@ const lookMs = 200
 const patienceMs = 45_000
 /** For the holder's upload to the store; a blob that is stored twice is only a waste. */
 const commitPatienceMs = 600_000
+
+/** Failures that a replica tells of, not those of reaching it. */
+const answers: ReadonlySet<UpstreamFailureKind> = new Set(['denied', 'rate-limited', 'unavailable'])
 
 /** The other replicas. */
 export interface Peers {
@@ -60,13 +71,18 @@ class SharedTransfers implements FillTransfers {
   async open(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
     const { clock, log } = this.#parts
     const deadline = clock.now() + patienceMs
-    for (;;) {
+    for (let isConfirmed = false; ; ) {
       const turn = await this.#turn()
       if (turn === 'upstream') return this.#fromUpstream(range, signal)
       // Another node may have completed it between our look at the store and our lease.
-      const elsewhere = (turn === 'theirs' ? await this.#fromHolder(range, signal) : undefined) ?? (await this.#fromStore(range, signal))
+      const held = turn === 'theirs' ? await this.#fromHolder(range, signal) : undefined
+      const elsewhere = held === 'refused' || held === undefined ? await this.#fromStore(range, signal) : held
       if (elsewhere !== undefined) return elsewhere
       if (turn === 'ours') return this.#fromUpstream(range, signal)
+      if (held === 'refused' && !isConfirmed) {
+        if (!(await this.#isUpstream(signal))) return undefined
+        isConfirmed = true
+      }
       if (clock.now() >= deadline) {
         log.warn({ digest: this.#digest }, 'the replica that fetches a blob does not answer and keeps its lease: fetching it here, too')
         return this.#fromUpstream(range, signal)
@@ -118,17 +134,33 @@ class SharedTransfers implements FillTransfers {
     }
   }
 
-  async #fromHolder(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
+  /** `refused`: it answers, and has no such blob for this repository, or not any more. `undefined`: it cannot be asked now. */
+  async #fromHolder(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | 'refused' | undefined> {
     const { leases, peers, log } = this.#parts
-    let holder: string | undefined
+    const holder = await leases.holderOf(this.#key).catch(() => undefined)
     try {
-      holder = await leases.holderOf(this.#key)
       if (holder === undefined || holder === peers.self) return undefined
-      return await peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
+      const transfer = await peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
+      if (transfer === undefined) return 'refused'
+      return untilHolderIsGone(transfer, { stillHolds: () => this.#stillHolds(holder), clock: this.#parts.clock })
     } catch (error) {
       signal.throwIfAborted()
       log.info({ digest: this.#digest, holder, reason: errorText(error) }, 'the replica that fetches a blob cannot be asked for it yet')
-      return undefined
+      return error instanceof UpstreamFailure && answers.has(error.kind) ? 'refused' : undefined
+    }
+  }
+
+  /** The holder may fetch it for a repository that has the blob, while this one has not. Throws UpstreamFailure. */
+  async #isUpstream(signal: AbortSignal): Promise<boolean> {
+    return (await this.#parts.source.describeBlob(this.#repository, this.#digest, signal)) !== undefined
+  }
+
+  /** Also where nobody can be asked: what runs goes on without Redis. */
+  async #stillHolds(holder: string): Promise<boolean> {
+    try {
+      return (await this.#parts.leases.holderOf(this.#key)) === holder
+    } catch {
+      return true
     }
   }
 

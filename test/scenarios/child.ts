@@ -11,6 +11,8 @@ export interface ChildOptions {
   /** Holds the store, and the configuration file. */
   readonly folder: string
   readonly upstream: string
+  /** Further top-level sections; they take the place of those that follow from the rest. */
+  readonly config?: Readonly<Record<string, unknown>>
   readonly proxy?: Readonly<Record<string, unknown>>
   readonly http?: Readonly<Record<string, unknown>>
   /** The largest file that the process may write, in bytes. */
@@ -35,6 +37,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     storage: { filesystem: { rootdirectory: join(options.folder, 'store') } },
     http: { addr: '127.0.0.1:0', ...options.http },
     proxy: { remoteurl: options.upstream, ...options.proxy },
+    ...options.config,
   }
   await writeFile(file, JSON.stringify(document))
   const node = [process.execPath, '--import', join(root, 'test/support/names.ts'), join(root, 'src/main.ts'), 'serve', file]

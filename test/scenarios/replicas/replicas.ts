@@ -14,10 +14,13 @@ export interface Replicas extends AsyncDisposable {
 }
 
 export interface ReplicasOptions extends Omit<StartOptions, 'folder'> {
-  /** Of `redis` in the configuration; the address of the Redis of these replicas when not given. */
+  /** Further keys of `redis` in the configuration. */
   readonly redisKeys?: Readonly<Record<string, unknown>>
   readonly ownFolders?: boolean
 }
+
+/** For tests in which Redis is there all the time: a busy machine must not look like an outage. */
+export const patientRedis = { readtimeout: '5s' } as const
 
 export async function startReplicas({ redisKeys, ownFolders = false, config, ...options }: ReplicasOptions = {}): Promise<Replicas> {
   await using building = new AsyncDisposableStack()
@@ -29,7 +32,7 @@ export async function startReplicas({ redisKeys, ownFolders = false, config, ...
       await startRegistry({
         ...options,
         ...(ownFolders ? {} : { folder }),
-        config: { redis: redisKeys ?? { addrs: [redis.addr] }, ...config },
+        config: { redis: { addrs: [redis.addr], ...redisKeys }, ...config },
       }),
     )
   const [a, b, c] = [await start(), await start(), await start()]

@@ -1,7 +1,10 @@
-// nginx and Apache in front of a registry, with the very files of config/examples: only addresses and paths are put in.
+// nginx, haproxy and Apache in front of a registry, with the very files of config/examples: only addresses and paths are put in.
+import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { programPath } from '../packages.ts'
+import { until } from '../until.ts'
 import { freePort } from './redis.ts'
 import { serverFolder, startServerProcess } from './process.ts'
 
@@ -23,7 +26,7 @@ export interface Proxy extends AsyncDisposable {
 
 export async function startNginx({ example, substitutions }: ProxyOptions): Promise<Proxy> {
   const [folder, port] = [await serverFolder('nginx'), await freePort()]
-  const listen = example === 'nginx-http.conf' ? 'listen 80;' : 'listen 443 ssl http2;'
+  const listen = example === 'nginx-http.conf' || example === 'nginx-replicas.conf' ? 'listen 80;' : 'listen 443 ssl http2;'
   const text = await substituted(example, { [listen]: listen.replace(/\d+/, `127.0.0.1:${port}`), ...substitutions })
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`)
   const lines = [
@@ -43,6 +46,29 @@ export async function startNginx({ example, substitutions }: ProxyOptions): Prom
     ready: /start worker process \d+/,
   })
   return { port, host: `127.0.0.1:${port}`, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
+
+export async function startHaproxy({ example, substitutions }: ProxyOptions): Promise<Proxy> {
+  const [folder, port] = [await serverFolder('haproxy'), await freePort()]
+  const file = join(folder, 'haproxy.cfg')
+  await writeFile(file, await substituted(example, { 'bind :80': `bind 127.0.0.1:${port}`, ...substitutions }))
+  const args = ['-db', '-V', '-f', file]
+  const server = await startServerProcess({ folder, command: programPath('haproxy'), args, ready: /as the polling mechanism/ })
+  // It says so before it listens.
+  await until('haproxy listens', () => takesConnections(port))
+  return { port, host: `127.0.0.1:${port}`, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
+
+async function takesConnections(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
 }
 
 const apacheModules =
