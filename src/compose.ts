@@ -1,4 +1,5 @@
 // Config → running parts. The only place that names concrete parts; they are closed in the reverse order of their making.
+import { listenToLog, openAdmin } from './compose/admin.ts'
 import { startHealthChecks } from './compose/health.ts'
 import { openCluster } from './compose/cluster.ts'
 import { openMirror } from './compose/mirror.ts'
@@ -41,10 +42,12 @@ export interface Running extends AsyncDisposable {
 }
 
 /** Throws what listening throws, and Errors that name the configuration key for what is not there or not built yet. */
-export async function compose(config: Config, parts: ComposeParts): Promise<Running> {
+export async function compose(config: Config, given: ComposeParts): Promise<Running> {
   await using building = new AsyncDisposableStack()
+  const { parts, incidents } = listenToLog(config, given)
   const { log, clock, userAgent } = parts
-  const { health, debug, counting, facts, meters } = createOperation(config, parts)
+  const operation = createOperation(config, parts)
+  const { health, debug, counting, facts, meters } = operation
   const usage = openUsage(config, { driver: () => store.driver, clock, log })
   const cluster = await openCluster(config, { ...parts, health }, building)
   const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
@@ -57,6 +60,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
   const access = await openPrivate(config, { catalog: store.content, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
   const observers = await openObservers(config, { counting, requests, store: store.content, userAgent, clock, log }, building)
+  const operatorPages = openAdmin(config, { ...operation, ...parts, incidents, store, usage, eviction, mirror, nameOf }, building)
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
     content: noted(content, usage),
@@ -77,6 +81,7 @@ export async function compose(config: Config, parts: ComposeParts): Promise<Runn
     accelRoot: accelRootOf(config),
     clock: parts.clock,
     health,
+    operatorPages,
   })
   const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)

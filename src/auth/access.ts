@@ -15,6 +15,8 @@ export type Wanted =
     }
   /** `_catalog` and search: `registry:catalog:*` in token scopes. */
   | { readonly kind: 'catalog' }
+  /** The dashboard and the API behind it: `registry:entrepot:*` in token scopes. */
+  | { readonly kind: 'operation' }
   /** `/v2/`, and what names nothing that is served here: any valid identity. */
   | { readonly kind: 'ping' }
 
@@ -81,6 +83,7 @@ export function accessesOf(wanted: readonly Wanted[]): Access[] {
   return wanted.flatMap((want): Access[] => {
     if (want.kind === 'ping') return []
     if (want.kind === 'catalog') return [{ type: 'registry', name: 'catalog', action: '*' }]
+    if (want.kind === 'operation') return [{ type: 'registry', name: 'entrepot', action: '*' }]
     return want.actions.map((action) => ({ type: 'repository', name: want.asked, action }))
   })
 }

@@ -67,7 +67,8 @@ export class Htpasswd implements Authenticator {
   }
 
   #challenge(credentials: Credentials, wanted: readonly Wanted[], error = ''): Decision {
-    if (this.tokenEndpoint === undefined) return this.#basic
+    // Browsers know no tokens.
+    if (this.tokenEndpoint === undefined || wanted.some(({ kind }) => kind === 'operation')) return this.#basic
     const { base } = credentials
     const service = URL.canParse(base) ? new URL(base).host : ''
     const parameters = { realm: base + endpointPath, service, scope: scopeOf(accessesOf(wanted)), error }

@@ -25,11 +25,13 @@ export function compileRules({ rules, anonymous }: AccessRules): MayDo {
   const compiled = rules.map(compileRule)
   const holds = (principal: Principal, want: Wanted): boolean => {
     if (want.kind === 'ping') return principal.name !== undefined
-    if (principal.name === undefined && (anonymous === 'none' || want.kind === 'catalog' || !isReading(want.actions))) return false
+    if (principal.name === undefined && (anonymous === 'none' || want.kind !== 'repository' || !isReading(want.actions))) return false
     if (compiled.length === 0) return true
     const own = compiled.filter((rule) => rule.isFor(principal))
     // The names of all repositories are for those who may pull them all.
     if (want.kind === 'catalog') return own.some((rule) => rule.isForAll && rule.actions.has('pull'))
+    // Whoever operates the server may do everything with every repository.
+    if (want.kind === 'operation') return own.some(({ isForAll, actions }) => isForAll && impliedBy('*').every((each) => actions.has(each)))
     return want.actions.every((action) => own.some((rule) => rule.actions.has(action) && rule.matches(want.repository)))
   }
   return (principal, wanted) => wanted.every((want) => holds(principal, want))

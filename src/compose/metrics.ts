@@ -19,6 +19,8 @@ export interface Counting {
   readonly facts: Facts
   /** Quota and circuits of an upstream from now on; the last one of a name and account counts. */
   watch(name: string, account: string, remote: RemoteContent): void
+  /** Those that are watched. */
+  upstreams(): Iterable<WatchedUpstream>
   /** Of requests; none while nobody can look. */
   observers(requests: LiveRequests): readonly RequestObserver[]
 }
@@ -44,7 +46,7 @@ export function createCounting({ http, storage }: Config, { routes, health, cloc
   return {
     meters,
     facts,
-    watch: watchUpstreams(meters, clock),
+    ...watchUpstreams(meters, clock),
     observers: (requests) => (isLookedAt ? [new RequestMetrics(meters, requests, facts.fetchedBytes).add] : []),
   }
 }
@@ -82,13 +84,13 @@ function watchDisk(meters: Meters, folder: string): void {
   )
 }
 
-interface Watched {
+export interface WatchedUpstream {
   readonly labels: readonly [upstream: string, account: string]
   readonly remote: RemoteContent
 }
 
-function watchUpstreams(meters: Meters, clock: Clock): Counting['watch'] {
-  const upstreams = new Map<string, Watched>()
+function watchUpstreams(meters: Meters, clock: Clock): Pick<Counting, 'watch' | 'upstreams'> {
+  const upstreams = new Map<string, WatchedUpstream>()
   const each = (read: (remote: RemoteContent) => number | undefined) => () =>
     [...upstreams.values()].flatMap(({ labels, remote }): Reading[] => {
       const value = read(remote)
@@ -117,5 +119,8 @@ function watchUpstreams(meters: Meters, clock: Clock): Counting['watch'] {
       [...remote.openCircuits()].map(([origin, state]): Reading => [[name, origin, state], 1]),
     ),
   )
-  return (name, account, remote) => void upstreams.set(`${name} ${account}`, { labels: [name, account], remote })
+  return {
+    watch: (name, account, remote) => void upstreams.set(`${name} ${account}`, { labels: [name, account], remote }),
+    upstreams: () => upstreams.values(),
+  }
 }

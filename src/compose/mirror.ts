@@ -49,6 +49,8 @@ export interface Mirror {
   /** What upstream says of whom; `undefined`: there is none to ask. */
   readonly callers: { readonly rules: RoutingRules; readonly of: (host: string | undefined) => Callers } | undefined
   readonly content: ContentSource
+  /** `undefined`: offline. */
+  readonly running: Pick<PullThrough, 'fills' | 'outages' | 'refresh'> | undefined
   /** `undefined`: nobody else asks for what is being filled here. */
   readonly peers: PeerAccess | undefined
   readonly nameOf: NameOf
@@ -64,6 +66,7 @@ export async function openMirror(proxy: Proxy, parts: MirrorParts, building: Asy
   const isAdmitted = createAdmission(proxy.repositories, rules)
   return {
     callers: upstreams && { rules, of: upstreams.callersOf },
+    running: pullThrough,
     content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
     peers: cluster.shared === undefined || pullThrough === undefined ? undefined : peerAccessOf(await cluster.secret(), pullThrough, clock),
     nameOf: (ns, name) => nameOf(rules, ns, name),

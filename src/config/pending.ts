@@ -11,7 +11,6 @@ const notYet = 'not built yet, so it has no effect'
 /** `a.b` → what to say when it is set. A longer path below a shorter one is not said twice. */
 const pending: Readonly<Record<string, string>> = {
   'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
-  'http.dashboard': `the dashboard is ${notYet}`,
   'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
   policy: `the policy on repository classes is ${notYet}`,
 }

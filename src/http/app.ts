@@ -19,6 +19,7 @@ import { createAuthorize, createCredentials, type CredentialParts, createMayAnsw
 import { createCancellation, createLives, type LiveRequests, type RequestLives } from './middleware/cancellation.ts'
 import { createErrors } from './middleware/errors.ts'
 import { createHealthGate } from './middleware/health.ts'
+import { createOperatorPages, type OperatorPages } from './operator-pages.ts'
 import type { OwnContent } from './own-content.ts'
 import { createNaming, type NameOf, normalPrefix } from './request-names.ts'
 import type { MayAnswer, RequestHooks, RequestObserver } from './request-hooks.ts'
@@ -61,6 +62,8 @@ export interface AppOptions {
   /** http.accel: the folder that a proxy sends files from; `undefined`: files are sent from here. */
   readonly accelRoot?: string | undefined
   readonly clock?: Clock | undefined
+  /** Pages for operators, where there is authentication. */
+  readonly operatorPages?: OperatorPages | undefined
   /** Refuses all requests while it fails; always well when not given. */
   readonly health?: Health | undefined
 }
@@ -119,13 +122,16 @@ function hooksOf({ health, accessLog, observers = [] }: AppOptions, mayReadManif
   }
 }
 
-function createOrdinary({ log, health }: AppOptions, lives: RequestLives, routes: RoutesOptions): Koa<Exchange> {
+function createOrdinary({ log, health, operatorPages }: AppOptions, lives: RequestLives, routes: RoutesOptions): Koa<Exchange> {
   const app = new Koa<Exchange>()
   // Koa tells here of every connection that breaks, and would print a stack for each; leaving is what clients do.
   app.on('error', (error: unknown) => log.debug({ error }, 'a connection broke'))
   app.use(createCancellation(lives))
   if (health !== undefined) app.use(createHealthGate(health))
   app.use(createErrors(log))
+  if (operatorPages !== undefined && routes.authorize !== undefined) {
+    app.use(createOperatorPages(operatorPages, routes.authorize, routes.prefix))
+  }
   app.use(createRoutes(routes))
   app.use((ctx) => {
     ctx.respond = false

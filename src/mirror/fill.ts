@@ -31,6 +31,8 @@ export class Fill implements GrowingBlob {
   failure: unknown
   visible: number
   aheadReads = 0
+  /** Clients that read from it right now. */
+  readers = 0
   readonly #parts: FillParts
   readonly #signal: AbortSignal
   readonly #repositories: Set<RepositoryName>
@@ -42,7 +44,6 @@ export class Fill implements GrowingBlob {
   #position: number
   #growth = Promise.withResolvers<void>()
   #isWakeScheduled = false
-  #readers = 0
   #isAdopted = false
   #isSettled = false
   #isClosed = false
@@ -140,11 +141,11 @@ export class Fill implements GrowingBlob {
 
   async *#read(range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     if (this.#isClosed) return yield* this.#readElsewhere(range, signal)
-    this.#readers += 1
+    this.readers += 1
     try {
       yield* readGrowing(this, range, signal)
     } finally {
-      this.#readers -= 1
+      this.readers -= 1
       this.#closeWhenUnused()
     }
   }
@@ -288,7 +289,7 @@ export class Fill implements GrowingBlob {
 
   /** Nobody waits for it: between the store's taking over and the end of this fill no other request may come. */
   #closeWhenUnused(): void {
-    if (!this.#isSettled || this.#readers > 0 || this.#isClosed) return
+    if (!this.#isSettled || this.readers > 0 || this.#isClosed) return
     this.#isClosed = true
     this.#file?.handle.close().catch((error: unknown) => this.#parts.log.debug({ digest: this.digest, error }, 'closing a partial file'))
   }

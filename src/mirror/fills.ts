@@ -17,6 +17,22 @@ interface Running {
   /** On whose behalf upstream was asked: its refusal says nothing about another repository. */
   readonly repository: RepositoryName
   readonly fill: Promise<Fill | undefined>
+  readonly startedAt: number
+  /** The fill, once it has begun. */
+  begun?: Fill
+}
+
+/** What is known of a fill while it runs. */
+export interface FillProgress {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  /** That have come. */
+  readonly bytes: number
+  /** `undefined`: upstream has not said yet. */
+  readonly size: number | undefined
+  /** Clients that read from it right now. */
+  readonly readers: number
+  readonly startedAt: number
 }
 
 export interface FillsParts extends Omit<FillParts, 'transfers'> {
@@ -88,6 +104,14 @@ export class Fills implements AsyncDisposable {
     return this.#running.has(digest)
   }
 
+  /** All that run here, the oldest first. */
+  list(): FillProgress[] {
+    return [...this.#running].map(([digest, { repository, startedAt, begun }]) => {
+      const { kept, size = 0, readers = 0 } = begun ?? {}
+      return { repository, digest, bytes: kept?.bytes ?? 0, size: size === 0 ? undefined : size, readers, startedAt }
+    })
+  }
+
   /** Stops all fills; what has come so far stays for the next process. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the mirror is stopping'))
@@ -104,11 +128,15 @@ export class Fills implements AsyncDisposable {
   }
 
   #start(repository: RepositoryName, digest: Digest): Promise<Fill | undefined> {
-    const running: Running = { repository, fill: this.#begin(repository, digest) }
+    const running: Running = { repository, fill: this.#begin(repository, digest), startedAt: this.#parts.clock.now() }
     this.#running.set(digest, running)
     const forget = () => this.#forget(digest, running)
     // Once the store has it, or nothing came of it, the next who asks starts afresh.
-    running.fill.then((fill) => (fill === undefined ? forget() : fill.settled.finally(forget)), forget)
+    running.fill.then((fill) => {
+      if (fill === undefined) return forget()
+      running.begun = fill
+      return fill.settled.finally(forget)
+    }, forget)
     return running.fill
   }
 

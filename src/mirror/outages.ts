@@ -8,6 +8,14 @@ import type { Log } from '../telemetry/log.ts'
 /** An upstream that fails again so soon after it was back says nothing until so long after. */
 const quietMs = 60_000
 
+/** An upstream that fails. */
+export interface Outage {
+  readonly upstream: string
+  readonly since: number
+  /** Old answers that have stood in since. */
+  readonly staleAnswers: number
+}
+
 interface Health {
   /** `undefined`: it works. */
   began: number | undefined
@@ -46,6 +54,13 @@ export class Outages {
   stoodIn(upstream: string): void {
     const health = this.#upstreams.get(upstream)
     if (health?.began !== undefined) health.stale += 1
+  }
+
+  /** Those of now. */
+  running(): Outage[] {
+    return [...this.#upstreams].flatMap(([upstream, { began, stale }]) =>
+      began === undefined ? [] : [{ upstream, since: began, staleAnswers: stale }],
+    )
   }
 
   /** This upstream answered. */

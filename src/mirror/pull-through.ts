@@ -22,8 +22,9 @@ import type { Page, PageOf } from '../oci/pagination.ts'
 import { type MirrorFacts, noMirrorFacts } from '../telemetry/facts.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
 import { directTransfers, type OpenFillTransfers } from './fill-transfers.ts'
-import { Fills } from './fills.ts'
+import { type FillProgress, Fills } from './fills.ts'
 import { patiently } from './local-trouble.ts'
+import type { Outage } from './outages.ts'
 import { MirroredManifests } from './manifests.ts'
 import { waitUntil } from './patience.ts'
 import { SteadyBlobs } from './steady-blobs.ts'
@@ -139,6 +140,30 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   /** A blob that is being filled here, or is here, for another replica: starts no fill. */
   async findRunning(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
     return (await this.#fills.running(repository, digest, signal)) ?? this.#here(repository, digest, signal)
+  }
+
+  /** What is on its way in, the oldest first. */
+  fills(): FillProgress[] {
+    return this.#fills.list()
+  }
+
+  /** Upstreams that fail right now. */
+  outages(): Outage[] {
+    return this.#tags.outages()
+  }
+
+  /** Asks upstream now, whatever is remembered, and fetches the manifest where it is another one. Throws UpstreamFailure. */
+  async refresh(
+    repository: RepositoryName,
+    tag: Tag,
+    signal: AbortSignal,
+  ): Promise<{ readonly before: Digest | undefined; readonly now: Digest | undefined }> {
+    const before = (await this.#tags.stored(repository, tag, signal))?.digest
+    const now = (await this.#tags.confirm(repository, tag, signal))?.digest
+    if (now !== undefined && (await this.#manifests.local(repository, now, signal)) === undefined) {
+      await this.#fetch(repository, tag, now, signal)
+    }
+    return { before, now }
   }
 
   /** Upstream's list; while upstream is in trouble, the tags that are here. */

@@ -5,7 +5,7 @@ import type { RepositoryName, Tag } from '../oci/names.ts'
 import { canFetch, type FreshnessPolicy, type FreshnessVerdict, judge, type TagFacts, type UpstreamOutcome } from './freshness.ts'
 import { patiently } from './local-trouble.ts'
 import type { MirroredManifests, MirroredManifestsParts } from './manifests.ts'
-import { Outages } from './outages.ts'
+import { type Outage, Outages } from './outages.ts'
 import { SharedConfirmations } from './shared-confirmations.ts'
 import { type TagFact, TagMemory } from './tag-memory.ts'
 import { TagPolicies, type TagRule } from './tag-policies.ts'
@@ -87,6 +87,16 @@ export class Tags {
     return (
       (await this.#confirmedAndHere(repository, tag, signal)) !== undefined || (await this.stored(repository, tag, signal)) !== undefined
     )
+  }
+
+  /** Upstream's answer of now, which is remembered. `undefined`: upstream has no such tag. Throws UpstreamFailure. */
+  async confirm(repository: RepositoryName, tag: Tag, signal: AbortSignal): Promise<Descriptor | undefined> {
+    return this.#questions.ask(repository, tag, false, signal)
+  }
+
+  /** Of upstreams, right now. */
+  outages(): Outage[] {
+    return this.#outages.running()
   }
 
   /** What the tag means now, by GET. Throws UpstreamFailure. */

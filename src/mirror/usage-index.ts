@@ -63,8 +63,10 @@ export interface ImageUse {
 }
 
 export interface ImageQuery {
-  /** Part of the repository's name; `undefined`: all. */
+  /** Part of `repository:tag`; `undefined`: all. */
   readonly search?: string | undefined
+  /** Most lately used first when not given. */
+  readonly order?: 'used' | 'oldest' | 'name'
   readonly limit: number
   readonly offset?: number
 }
@@ -96,8 +98,9 @@ export interface UsageIndex extends AsyncDisposable {
   findTag(repository: RepositoryName, tag: Tag): Promise<Digest | undefined>
   /** Repositories that have it. */
   repositoriesOf(digest: Digest): Promise<RepositoryName[]>
-  /** Most lately used first. */
   images(query: ImageQuery): Promise<ImageUse[]>
+  /** Bytes here of a manifest and all that it needs. */
+  bytesOf(repository: RepositoryName, digest: Digest): Promise<number>
   /** Patterns that were pinned while running, beside those of the configuration. */
   pins(): Promise<string[]>
   pin(pattern: string): Promise<void>

@@ -52,6 +52,12 @@ const rootColumns = `e.id AS id, r.name AS repository, c.digest AS digest, e.is_
   (SELECT json_group_array(t.name) FROM tags t WHERE t.content = e.content AND t.repository = e.repository) AS tags`
 const rootTables = 'entries e JOIN repositories r ON r.id = e.repository JOIN contents c ON c.id = e.content'
 
+function images(order: string): string {
+  return `SELECT t.content AS content, t.repository AS repositoryId, r.name AS repository, t.name AS tag, c.digest AS digest,
+      t.used_at AS usedAt FROM tags t JOIN repositories r ON r.id = t.repository JOIN contents c ON c.id = t.content
+    WHERE instr(r.name || ':' || t.name, ?) > 0 ORDER BY ${order} LIMIT ? OFFSET ?`
+}
+
 export const questions = {
   meta: 'SELECT value FROM meta WHERE name = ?',
   setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
@@ -104,9 +110,9 @@ export const questions = {
   repositoriesOf: `SELECT r.name AS name FROM entries e JOIN repositories r ON r.id = e.repository
     WHERE e.content = (SELECT id FROM contents WHERE digest = ?)`,
   unseen: `SELECT c.digest AS digest, r.name AS repository FROM ${rootTables} WHERE e.seen < (SELECT value FROM meta WHERE name = 'generation') LIMIT ?`,
-  images: `SELECT t.content AS content, t.repository AS repositoryId, r.name AS repository, t.name AS tag, c.digest AS digest,
-      t.used_at AS usedAt FROM tags t JOIN repositories r ON r.id = t.repository JOIN contents c ON c.id = t.content
-    WHERE instr(r.name, ?) > 0 ORDER BY t.used_at DESC LIMIT ? OFFSET ?`,
+  imagesUsed: images('t.used_at DESC'),
+  imagesOldest: images('t.used_at'),
+  imagesByName: images('r.name, t.name'),
   bytesBelow: `WITH RECURSIVE below(content) AS (
       VALUES (?1) UNION SELECT n.content FROM below b JOIN entries e ON e.content = b.content AND e.repository = ?2
       JOIN needs n ON n.parent = e.id)

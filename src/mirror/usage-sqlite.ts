@@ -28,6 +28,8 @@ interface RootRow {
 
 type Question = keyof typeof questions
 
+const imagesIn = { used: 'imagesUsed', oldest: 'imagesOldest', name: 'imagesByName' } as const satisfies Record<string, Question>
+
 export class SqliteUsage implements UsageIndex {
   readonly #database: DatabaseSync
   readonly #statements = new Map<Question, StatementSync>()
@@ -144,12 +146,15 @@ export class SqliteUsage implements UsageIndex {
     return this.#all<{ name: RepositoryName }>('repositoriesOf', digest).map(({ name }) => name)
   }
 
-  async images({ search = '', limit, offset = 0 }: ImageQuery): Promise<ImageUse[]> {
-    const rows = this.#all<Omit<ImageUse, 'bytes'> & { content: number; repositoryId: number }>('images', search, limit, offset)
-    return rows.map(({ content, repositoryId, repository, tag, digest, usedAt }) => {
-      const bytes = this.#all<{ bytes: number }>('bytesBelow', content, repositoryId)[0]?.bytes ?? 0
-      return { repository, tag, digest, usedAt, bytes }
-    })
+  async images({ search = '', order = 'used', limit, offset = 0 }: ImageQuery): Promise<ImageUse[]> {
+    const question = imagesIn[order]
+    const rows = this.#all<Omit<ImageUse, 'bytes'> & { content: number; repositoryId: number }>(question, search, limit, offset)
+    return rows.map(({ content, repositoryId, ...image }) => ({ ...image, bytes: this.#bytesBelow(content, repositoryId) }))
+  }
+
+  async bytesOf(repository: RepositoryName, digest: Digest): Promise<number> {
+    const row = this.#all<RootRow>('root', digest, repository)[0]
+    return row === undefined ? 0 : this.#bytesBelow(row.content, row.repositoryId)
   }
 
   async pins(): Promise<string[]> {
@@ -167,6 +172,10 @@ export class SqliteUsage implements UsageIndex {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#statements.clear()
     if (this.#database.isOpen) this.#database.close()
+  }
+
+  #bytesBelow(content: number, repositoryId: number): number {
+    return this.#all<{ bytes: number }>('bytesBelow', content, repositoryId)[0]?.bytes ?? 0
   }
 
   #add({ repository, digest, size, references, usedAt }: Arrival): void {

@@ -114,6 +114,14 @@ export class Meters {
     this.#add({ facts: { name, help, labelNames }, kind: 'counter', read })
   }
 
+  /** What one of them says now; nothing when there is none of this name, or it is a histogram. */
+  *readings(name: string): Generator<Reading> {
+    const meter = this.#all.get(name)
+    if (meter === undefined || meter instanceof Histogram) return
+    if (meter instanceof Counter) for (const [labels, { value }] of meter.series()) yield [labels, value]
+    else yield* meter.read()
+  }
+
   all(): Iterable<Counter | Histogram | Reader> {
     return this.#all.values()
   }
