@@ -24,6 +24,8 @@ COPY config config
 # Where no configuration is mounted, config/mirror.yml is served; here it keeps things on the volume.
 RUN sed -i 's|rootdirectory: ./data|rootdirectory: /var/lib/registry|' config/mirror.yml
 COPY src/cli/launcher.mjs dist/cli/launcher.mjs
+COPY src/admin/openapi.yaml dist/admin/openapi.yaml
+COPY src/dashboard/page dist/dashboard/page
 RUN ln -s /opt/entrepot/dist/cli/launcher.mjs /usr/local/bin/entrepot \
  && ln -s /opt/entrepot/dist/cli/launcher.mjs /usr/local/bin/registry \
  && install -d -o node -g node /var/lib/registry

@@ -60,7 +60,6 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const access = await openPrivate(config, { catalog: store.content, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
   const observers = await openObservers(config, { counting, requests, store: store.content, userAgent, clock, log }, building)
-  const operatorPages = openAdmin(config, { ...operation, ...parts, incidents, store, usage, eviction, mirror, nameOf }, building)
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
     content: noted(content, usage),
@@ -81,7 +80,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
     accelRoot: accelRootOf(config),
     clock: parts.clock,
     health,
-    operatorPages,
+    operatorPages: openAdmin(config, { ...operation, ...parts, incidents, store, usage, eviction, mirror, nameOf }, building),
   })
   const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)

@@ -18,7 +18,7 @@ const neighbours = {
   http: [seam, 'oci/', 'lib/', 'telemetry/', 'auth/access\\.ts$', 'notify/event\\.ts$'],
   admin: [seam, 'oci/', 'lib/', 'telemetry/', 'auth/access\\.ts$'],
   dashboard: [seam, 'lib/', 'telemetry/'],
-  cli: ['cluster/worker-', 'compose(?:\\.ts$|/)', 'config/', 'lib/', 'telemetry/'],
+  cli: ['admin/api\\.ts$', 'cluster/worker-', 'compose(?:\\.ts$|/)', 'config/', 'lib/', 'telemetry/'],
 }
 
 /** Folder → the packages that only it may use. */

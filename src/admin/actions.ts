@@ -31,7 +31,8 @@ export async function refresh(views: Views, name: string, signal: AbortSignal): 
   const { repository, tag } = nameIn(views, name)
   const ask = views.actions.refresh
   if (tag === undefined) throw new RegistryError('TAG_INVALID', 'a digest always means the same: only tags can be refreshed')
-  if (ask === undefined || views.isOwn(repository)) throw new RegistryError('UNSUPPORTED', `${repository} has no upstream that could be asked`)
+  if (ask === undefined || views.isOwn(repository))
+    throw new RegistryError('UNSUPPORTED', `${repository} has no upstream that could be asked`)
   const { before, now } = await ask(repository, tag, signal)
   const outcome = now === undefined ? 'absent' : before === undefined ? 'new' : before === now ? 'unchanged' : 'moved'
   return { image: `${repository}:${tag}`, outcome, before: before ?? null, now: now ?? null }

@@ -102,10 +102,6 @@ export interface Sample extends Traffic {
   readonly seconds: number
 }
 
-export interface History {
-  readonly samples: readonly Sample[]
-}
-
 export interface Image {
   /** As the other calls and the commands take it. */
   readonly image: string

@@ -11,7 +11,8 @@ export interface ImageName {
 /** Without tag or digest: `latest`, as clients mean it. Throws RegistryError for what is no name. */
 export function parseImageName(text: string): ImageName {
   const at = text.indexOf('@')
-  if (at >= 0) return { repository: repositoryIn(text.slice(0, at).replace(/:[^:/]*$/, '')), reference: { digest: parseDigest(text.slice(at + 1)) } }
+  if (at >= 0)
+    return { repository: repositoryIn(text.slice(0, at).replace(/:[^:/]*$/, '')), reference: { digest: parseDigest(text.slice(at + 1)) } }
   const colon = text.lastIndexOf(':')
   if (colon < 0 || text.includes('/', colon)) return { repository: repositoryIn(text), reference: { tag: 'latest' as Tag } }
   return { repository: repositoryIn(text.slice(0, colon)), reference: { tag: parseReference(text.slice(colon + 1)) as Tag } }

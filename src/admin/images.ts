@@ -1,7 +1,7 @@
 // The images that are here: a page of them, and one in full. Both from the usage index; manifests are read for what is shown only.
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
-import { parseRepositoryName, type RepositoryName, type Tag } from '../oci/names.ts'
+import type { RepositoryName, Tag } from '../oci/names.ts'
 import type { Image, ImageDetail, Images } from './api.ts'
 import { imageNameOf, parseImageName } from './image-names.ts'
 import { type Made, readMade } from './platforms.ts'
@@ -94,9 +94,4 @@ function imageOf(views: Views, row: ImageRow, patterns: readonly string[], made:
     pinnedBy: views.pinnedBy(patterns, { repository, digest, tags: tag === undefined ? [] : [tag] }),
     isOwn: views.isOwn(repository),
   }
-}
-
-/** Throws RegistryError NAME_INVALID. */
-export function repositoryOfPattern(pattern: string): RepositoryName {
-  return parseRepositoryName(pattern.replace(/[@:].*$/, ''))
 }

@@ -8,7 +8,7 @@ import { explain } from './explanations.ts'
 const mostIncidents = 50
 const longestText = 500
 /** Fields that say what a line is about. */
-const shown = ['repository', 'tag', 'digest', 'upstream', 'origin', 'check', 'endpoint', 'file', 'kind', 'error']
+const shown = new Set(['repository', 'tag', 'digest', 'upstream', 'origin', 'check', 'endpoint', 'file', 'kind', 'error'])
 
 interface Kept {
   readonly level: Incident['level']
@@ -67,7 +67,7 @@ export class Incidents {
 }
 
 function aboutOf(fields: object): Record<string, string> {
-  const entries = Object.entries(fields).filter(([name, value]) => shown.includes(name) && value !== undefined)
+  const entries = Object.entries(fields).filter(([name, value]) => shown.has(name) && value !== undefined)
   return Object.fromEntries(entries.map(([name, value]) => [name, textOf(value)]))
 }
 

@@ -25,7 +25,11 @@ export async function readMade(views: Views, repository: RepositoryName, digest:
   const { mediaType, layers, config } = parsed
   if (config === undefined) return { mediaType, parts: partsOf(manifest.bytes), layers: [] }
   const platform = await platformIn(views, repository, config.digest)
-  return { mediaType, parts: platform === undefined ? [] : [{ platform, digest }], layers: layers.map(({ digest, size }) => ({ digest, size })) }
+  return {
+    mediaType,
+    parts: platform === undefined ? [] : [{ platform, digest }],
+    layers: layers.map(({ digest, size }) => ({ digest, size })),
+  }
 }
 
 function parsedOrNone(bytes: Uint8Array, mediaType: string): ParsedManifest | undefined {

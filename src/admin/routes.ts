@@ -30,6 +30,7 @@ export interface AdminParts {
 /** `path`: inside the server, without the query. Never rejects. */
 export type AdminHandler = (req: IncomingMessage, res: ServerResponse, path: string) => Promise<void>
 
+type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
 type Read = (query: URLSearchParams) => unknown
 type Write = (image: string, signal: AbortSignal) => Promise<unknown>
 
@@ -55,24 +56,35 @@ export function createAdmin(parts: AdminParts): AdminHandler {
     '/refresh': (image, signal) => refresh(views, image, signal),
     '/evict': (image) => evict(views, image),
   }
-  return async (req, res, path) => {
-    const name = path.slice(adminPath.length)
-    const { method = 'GET' } = req
-    try {
-      const isRead = method === 'GET' || method === 'HEAD'
-      if (isRead && name === '/events') {
-        if (!events.open(req, res)) answer(res, 503, { error: 'too many listen already' })
-      } else if (isRead && name === '/openapi.yaml') {
-        answerBytes(res, 200, 'application/yaml', description)
-      } else if (Object.hasOwn(reads, name) && isRead) {
-        answer(res, 200, await reads[name]?.(queryOf(req)))
-      } else if (Object.hasOwn(writes, name) && method === 'POST') {
-        const result = await writes[name]?.(await imageIn(req), signalOf(res))
+  const get = new Map<string, Handler>([
+    ...Object.entries(reads).map(([name, read]): [string, Handler] => [
+      name,
+      async (req, res) => answer(res, 200, await read(queryOf(req))),
+    ]),
+    ['/openapi.yaml', (_req, res) => answerBytes(res, 200, 'application/yaml', description)],
+    ['/events', (req, res) => events.open(req, res) || answer(res, 503, { error: 'too many listen already' })],
+  ])
+  const post = new Map<string, Handler>(
+    Object.entries(writes).map(([name, write]) => [
+      name,
+      async (req, res) => {
+        const result = await write(await imageIn(req), signalOf(res))
         log.info({ action: name.slice(1), result }, 'an operator asked for it')
         answer(res, 200, result)
-      } else {
-        answerUnknown(res, Object.hasOwn(reads, name) ? 'GET, HEAD' : Object.hasOwn(writes, name) ? 'POST' : undefined)
-      }
+      },
+    ]),
+  )
+  return dispatch(get, post, log)
+}
+
+function dispatch(get: ReadonlyMap<string, Handler>, post: ReadonlyMap<string, Handler>, log: Log): AdminHandler {
+  return async (req, res, path) => {
+    const name = path.slice(adminPath.length)
+    const isRead = req.method === 'GET' || req.method === 'HEAD'
+    const handler = isRead ? get.get(name) : req.method === 'POST' ? post.get(name) : undefined
+    try {
+      if (handler === undefined) answerUnknown(res, get.has(name) ? 'GET, HEAD' : post.has(name) ? 'POST' : undefined)
+      else await handler(req, res)
     } catch (error) {
       answerFailure(res, path, error, log)
     }
@@ -87,7 +99,8 @@ const orders: readonly ImageOrder[] = ['used', 'oldest', 'name']
 
 function imagesQueryOf(query: URLSearchParams) {
   const order = query.get('sort') ?? 'used'
-  if (!orders.some((each) => each === order)) throw new RegistryError('PAGINATION_NUMBER_INVALID', `sort: found ${order}; allowed: ${orders.join(', ')}`)
+  if (!orders.some((each) => each === order))
+    throw new RegistryError('PAGINATION_NUMBER_INVALID', `sort: found ${order}; allowed: ${orders.join(', ')}`)
   return {
     search: (query.get('search') ?? '').trim().slice(0, 255),
     order: order as ImageOrder,
@@ -100,7 +113,8 @@ function numberIn(query: URLSearchParams, name: string, usual: number, least: nu
   const text = query.get(name)
   if (text === null) return usual
   const value = /^\d{1,16}$/.test(text) ? Number(text) : -1
-  if (value < least || value > most) throw new RegistryError('PAGINATION_NUMBER_INVALID', `${name}: found ${text}; allowed: ${least} to ${most}`)
+  if (value < least || value > most)
+    throw new RegistryError('PAGINATION_NUMBER_INVALID', `${name}: found ${text}; allowed: ${least} to ${most}`)
   return value
 }
 
@@ -166,6 +180,11 @@ function answer(res: ServerResponse, status: number, value: unknown): void {
 }
 
 function answerBytes(res: ServerResponse, status: number, type: string, body: Buffer): void {
-  res.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+  res.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  })
   res.end(res.req.method === 'HEAD' ? undefined : body)
 }

@@ -1,13 +1,16 @@
-// The command line: which command, with which configuration file.
+// The command line: which command, with which configuration file. What serves or opens a store is loaded only when it is asked for, so
+// that commands which only ask a running server answer at once.
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/load.ts'
 import { type CertificateCommandOptions, makeOwnCertificate } from './certificate.ts'
 import { printConfig } from './config.ts'
-import { evict, type EvictOptions } from './evict.ts'
-import { collectGarbage, defaultGrace, type GarbageOptions } from './garbage-collect.ts'
-import { serve } from './serve.ts'
-import { verify, type VerifyOptions } from './verify.ts'
+import type { GarbageOptions } from './garbage-collect.ts'
+import { addOperatorCommands } from './operator-commands.ts'
+import type { VerifyOptions } from './verify.ts'
 import { type CommandOptions, version } from './version.ts'
+
+/** Longer than a client waits within one push. */
+const defaultGrace = '1h'
 
 /** Runs one command to its end. Resolves with the exit code; what went wrong was printed on stderr. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -25,6 +28,7 @@ export async function run(args: readonly string[]): Promise<number> {
       .action(async (file: string | undefined, options: { strict: boolean }) => {
         exitCode = await action({ file, strict: options.strict })
       })
+  const serve = async (options: CommandOptions) => (await import('./serve.ts')).serve(options)
   command('serve', 'serve a configuration file; Docker Hub on port 5000 when none is given', serve, true)
   command('config', 'print the effective configuration without its secrets, and what is odd about it', printConfig)
   program
@@ -36,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .option('--grace <duration>', 'what is younger stays, as somebody may be about to refer to it; 0s when nobody pushes', defaultGrace)
     .option('--strict', 'refuse keys that are unknown or misplaced, instead of warning', false)
     .action(async (file: string | undefined, options: Omit<GarbageOptions, 'file'>) => {
+      const { collectGarbage } = await import('./garbage-collect.ts')
       exitCode = await collectGarbage({ ...options, file })
     })
   program
@@ -49,6 +54,7 @@ export async function run(args: readonly string[]): Promise<number> {
       exitCode = await makeOwnCertificate(options)
     })
   addTools(program, (code) => (exitCode = code))
+  addOperatorCommands(program, (code) => (exitCode = code))
   try {
     await program.parseAsync([...withCommand(args)], { from: 'user' })
     return exitCode
@@ -65,14 +71,10 @@ function addTools(program: Command, ended: (exitCode: number) => void): void {
       .description(description)
       .option('--json', 'one line of JSON instead of a table', false)
       .option('--strict', 'refuse keys that are unknown or misplaced, instead of warning', false)
-  tool('evict', 'remove what the limits of the cache ask to go; also while the server runs')
-    .option('-d, --dry-run', 'only list what would go, and why', false)
-    .action(async (file: string | undefined, options: Omit<EvictOptions, 'file'>) => {
-      ended(await evict({ ...options, file }))
-    })
   tool('verify', 'read all that is stored and compare it with its digests; also while the server runs')
     .option('--repair', 'put damaged content aside and fetch it again', false)
     .action(async (file: string | undefined, options: Omit<VerifyOptions, 'file'>) => {
+      const { verify } = await import('./verify.ts')
       ended(await verify({ ...options, file }))
     })
 }

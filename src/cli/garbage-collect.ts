@@ -17,9 +17,6 @@ export interface GarbageOptions extends CommandOptions {
   readonly grace: string
 }
 
-/** Longer than a client waits within one push. */
-export const defaultGrace = '1h'
-
 /** Throws ConfigError. Resolves with the exit code. */
 export async function collectGarbage(options: GarbageOptions): Promise<number> {
   const graceMs = graceIn(options.grace)

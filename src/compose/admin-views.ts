@@ -85,7 +85,6 @@ type Outage = ReturnType<NonNullable<Mirror['running']>['outages']>[number]
 
 function upstreamOf({ labels: [name, account], remote }: WatchedUpstream, outage: Outage | undefined, now: number): Upstream {
   const { pausedUntil } = remote.standing()
-  const limit = remote.rateLimit()
   const circuits = [...remote.openCircuits()].map(([origin, state]) => ({ origin, state }))
   const isOpen = circuits.some(({ origin }) => URL.canParse(origin) && new URL(origin).host === name)
   const isPaused = pausedUntil > now
@@ -95,19 +94,17 @@ function upstreamOf({ labels: [name, account], remote }: WatchedUpstream, outage
     state: isOpen ? 'open' : outage !== undefined ? 'failing' : isPaused ? 'paused' : 'up',
     failingSince: outage === undefined ? null : new Date(outage.since).toISOString(),
     staleAnswers: outage?.staleAnswers ?? 0,
-    quota:
-      limit === undefined
-        ? null
-        : {
-            limit: limit.limit,
-            remaining: limit.remaining,
-            windowSeconds: limit.windowSeconds ?? null,
-            resetsAt: limit.windowSeconds === undefined ? null : new Date(limit.seenAt + limit.windowSeconds * 1000).toISOString(),
-            source: limit.source ?? null,
-          },
+    quota: quotaOf(remote.rateLimit()),
     pausedUntil: isPaused ? new Date(pausedUntil).toISOString() : null,
     circuits,
   }
+}
+
+function quotaOf(known: ReturnType<WatchedUpstream['remote']['rateLimit']>): Upstream['quota'] {
+  if (known === undefined) return null
+  const { limit, remaining, windowSeconds, source, seenAt } = known
+  const resetsAt = windowSeconds === undefined ? null : new Date(seenAt + windowSeconds * 1000).toISOString()
+  return { limit, remaining, windowSeconds: windowSeconds ?? null, resetsAt, source: source ?? null }
 }
 
 /** Of what eviction would take first. */
@@ -193,7 +190,11 @@ interface Evicting {
 /** The tag goes; the content goes when no other tag means it; what an index lists goes with it when nothing else lists it. */
 async function evictImage(
   { usage, eviction, store }: Evicting,
-  { repository, tag, digest }: { readonly repository: RepositoryName; readonly tag: Parameters<UsageIndex['findTag']>[1] | undefined; readonly digest: Digest },
+  {
+    repository,
+    tag,
+    digest,
+  }: { readonly repository: RepositoryName; readonly tag: Parameters<UsageIndex['findTag']>[1] | undefined; readonly digest: Digest },
 ) {
   await usage.flush()
   const index = await usage.index()
