@@ -108,7 +108,7 @@ async function blobs(servers: Contestants, load: BlobLoad, { isQuick, tell }: Be
   ]
 }
 
-interface BlobRate {
+export interface BlobRate {
   /** Of all clients together. */
   readonly mebibytesPerSecond: number
   /** Processor time of the server. */
@@ -118,7 +118,12 @@ interface BlobRate {
 const paceOf = (rates: readonly BlobRate[]) => rates.map(({ mebibytesPerSecond }) => mebibytesPerSecond)
 const costOf = (rates: readonly BlobRate[]) => rates.map(({ secondsPerGibibyte }) => secondsPerGibibyte)
 
-async function blobRate(drains: Drains, { pid, port }: ServerProcess, path: string, { size, clients }: BlobLoad): Promise<BlobRate> {
+export async function blobRate(
+  drains: Drains,
+  { pid, port }: ServerProcess,
+  path: string,
+  { size, clients }: Omit<BlobLoad, 'digest'>,
+): Promise<BlobRate> {
   const turns = clients === 1 ? 4 : 1
   const before = await processorSecondsOf(pid)
   const seconds = await drains.secondsFor({ port, path, clients, turns, size })
@@ -131,8 +136,8 @@ async function manifests(servers: Contestants, digest: string, { isQuick, tell }
   const seconds = isQuick ? 2 : 5
   const rounds = isQuick ? 2 : 5
   tell(`${rounds} rounds of ${seconds} s of wrk on a cached manifest`)
-  const mirror: ManifestRate[] = []
-  const registry: ManifestRate[] = []
+  const mirror: RequestRate[] = []
+  const registry: RequestRate[] = []
   // Once unmeasured: code is compiled while it runs.
   for (const server of [servers.mirror, servers.registry]) await manifestRate(server, digest, 2)
   for (let round = 0; round < rounds; round += 1) {
@@ -165,16 +170,27 @@ async function manifests(servers: Contestants, digest: string, { isQuick, tell }
   ]
 }
 
-interface ManifestRate {
+export interface RequestRate {
   readonly perSecond: number
   /** Processor time of the server for one request. */
   readonly microseconds: number
 }
 
-export async function manifestRate({ pid, port }: ServerProcess, digest: string, seconds: number): Promise<ManifestRate> {
-  const url = `http://127.0.0.1:${port}/v2/${repository}/manifests/${digest}`
+export function manifestRate(server: ServerProcess, digest: string, seconds: number): Promise<RequestRate> {
+  return requestRate(server, `/v2/${repository}/manifests/${digest}`, seconds)
+}
+
+/** Of wrk with 32 connections. */
+export async function requestRate({ pid, port }: ServerProcess, path: string, seconds: number): Promise<RequestRate> {
   const before = await processorSecondsOf(pid)
-  const { stdout } = await runProgram('wrk', ['-c32', '-t1', `-d${seconds}s`, '-H', `Accept: ${ociIndexType}`, url])
+  const { stdout } = await runProgram('wrk', [
+    '-c32',
+    '-t1',
+    `-d${seconds}s`,
+    '-H',
+    `Accept: ${ociIndexType}`,
+    `http://127.0.0.1:${port}${path}`,
+  ])
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk met errors:\n${stdout}`)
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1])
   const used = (await processorSecondsOf(pid)) - before

@@ -39,18 +39,19 @@ function profiling(): string[] {
   return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`]
 }
 
-/** Serves what lies in `folder`/data, with the settings that it comes with. */
-export async function startDockerRegistry(folder: string): Promise<ServerProcess> {
+/** Serves what lies in `folder`/data, with the settings that it comes with. `more` are further keys of its configuration. */
+export async function startDockerRegistry(folder: string, more: object = {}): Promise<ServerProcess> {
   const file = join(folder, 'docker-registry.yml')
   const storage = { filesystem: { rootdirectory: join(folder, 'data') }, cache: { blobdescriptor: 'inmemory' } }
-  await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0', secret: 'bench' } }))
+  await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0', secret: 'bench' }, ...more }))
   return startServerProcess({
     folder,
     name: 'docker-registry',
     command: programPath('docker-registry'),
     args: ['serve', file],
     ready: /listening on 127\.0\.0\.1:(\d+)/,
-    env: { OTEL_TRACES_EXPORTER: 'none' },
+    // Its AWS SDK panics at a bundle that it can't read.
+    env: { OTEL_TRACES_EXPORTER: 'none', AWS_CA_BUNDLE: '' },
   })
 }
 

@@ -107,6 +107,6 @@ function behind(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
  * Gives memory back that garbage collection would take back much later, and at some cost: it took half of the processor's time of
  * an upload. Memory that others may have a view of is left alone.
  */
-function free({ buffer, byteLength }: Uint8Array): void {
+export function free({ buffer, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

@@ -3,6 +3,7 @@ import type { CopyObjectCommandInput, PutObjectCommandInput } from '@aws-sdk/cli
 import { request } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import type { ByteRange } from '../../oci/range.ts'
+import { free } from './append.ts'
 import { type S3Connection, type S3Options, statusOf, urlOf } from './s3-client.ts'
 import { encodePath, type S3Keys, S3Signer } from './s3-signer.ts'
 
@@ -105,6 +106,8 @@ export class Bucket {
       for await (const chunk of body) {
         signal.throwIfAborted()
         yield chunk as Uint8Array
+        // Whoever asks for the next one is done with it.
+        free(chunk as Uint8Array)
       }
     } catch (error) {
       throw signal.aborted ? signal.reason : this.connection.outage.seen(error)

@@ -126,7 +126,7 @@ export class PartWriter {
   async #sendAgain(size: number): Promise<void> {
     this.#isReady = true
     const signal = new AbortController().signal
-    for await (const chunk of this.#bucket.open(this.#key, { start: 0, end: size - 1 }, signal)) await this.add(chunk)
+    for await (const chunk of this.#bucket.open(this.#key, { start: 0, end: size - 1 }, signal)) await this.add(Buffer.from(chunk))
     // A part that may not be the last one is filled by what follows.
   }
 }
