@@ -68,11 +68,10 @@ export class UpstreamLogin implements Authenticator {
   }
 
   async #decide(credentials: Credentials, wanted: readonly Wanted[]): Promise<Decision> {
-    const closed: RepositoryName[] = []
-    for (const want of wanted) if (want.kind === 'repository' && !(await this.#isOpen(want.repository))) closed.push(want.repository)
-    const isPing = wanted.some(({ kind }) => kind === 'ping')
-    if (closed.length === 0 && !isPing) return open
     const sent = await this.#sentWith(credentials)
+    const closed: RepositoryName[] = []
+    for (const want of wanted) if (want.kind === 'repository' && !(await this.#isOpen(want.repository, sent))) closed.push(want.repository)
+    if (closed.length === 0 && !wanted.some(({ kind }) => kind === 'ping')) return open
     if (sent.kind === 'caller') return this.#decideOn(sent, closed, { credentials, wanted })
     if (sent.kind === 'invalid') return this.#challenge(credentials, wanted, 'invalid_token')
     // A challenge would make clients send their credentials where everybody on the way can read them.
@@ -114,9 +113,12 @@ export class UpstreamLogin implements Authenticator {
     return verdict
   }
 
-  async #isOpen(repository: RepositoryName): Promise<boolean> {
+  async #isOpen(repository: RepositoryName, sent: Sent): Promise<boolean> {
     const { isOurs, access } = this.#options
-    return isOurs(repository) || access.isPublicNow(repository) || access.isPublic(repository)
+    if (isOurs(repository) || access.isPublicNow(repository)) return true
+    // Whoever may read it anyway is no reason to ask whether all may.
+    if (sent.kind === 'caller' && access.isGrantedNow(sent.caller.key, repository)) return false
+    return access.isPublic(repository)
   }
 
   async #sentWith(credentials: Credentials): Promise<Sent> {

@@ -77,7 +77,7 @@ export class RepositoryAccess implements Disposable {
     return this.#public.last(repository)?.verdict === 'granted'
   }
 
-  /** Names of no registry that is served here count as public: there is nothing behind them. Throws UpstreamFailure. */
+  /** Names of no registry that is served here are not public. Throws UpstreamFailure. */
   async isPublic(repository: RepositoryName): Promise<boolean> {
     const known = this.#public.now(repository)
     const verdict = known ?? (await this.#public.ask(repository, () => this.#learnPublic(repository)))
@@ -148,7 +148,7 @@ export class RepositoryAccess implements Disposable {
     const { rules, questionsTo, shared, clock, publicGraceMs, ttlMs } = this.#options
     const at = clock.now()
     const destination = destinationOf(rules, repository)
-    if (destination === undefined) return { verdict: 'granted', at }
+    if (destination === undefined) return { verdict: 'denied', at }
     const verdict = await questionsTo(destination.host).mayPull(destination.repository, undefined, this.#stop.signal)
     const judgement = { verdict, at }
     // Those who start while upstream is down still know what was public.

@@ -61,6 +61,33 @@ describe('private images', () => {
     assert.deepEqual(asked, [], 'nobody’s credentials have gone upstream')
   })
 
+  test('by whatever name a repository is called, it is the same', async () => {
+    await using scene = await startPrivate({ config: { http: { addr: '127.0.0.1:0', prefix: '/pfx/' } } })
+    assert.equal((await scene.get('/pfx/v2/secret/app/manifests/1', alice)).status, 200)
+    const host = new URL(scene.hub.url).host
+    const { digest } = secret.manifest
+    for (const name of [
+      'secret/app',
+      'secret%2Fapp',
+      '%73ecret/app',
+      `${host}/secret/app`,
+      `${host.toUpperCase()}/secret/app`,
+      'secret//app',
+      './secret/app',
+      'x/../secret/app',
+    ]) {
+      for (const query of ['', `?ns=${host}`, '?ns=', '?ns=docker.io', '?ns=ghcr.io', `?ns=${host}&ns=ghcr.io`]) {
+        for (const prefix of ['/pfx/v2/', '/v2/pfx/']) {
+          for (const who of [undefined, bob]) {
+            const { status, body } = await scene.get(`${prefix}${name}/manifests/${digest}${query}`, who)
+            assert.ok(status >= 400 && status < 500, `${prefix}${name}${query} as ${who}: ${status}`)
+            assert.doesNotMatch(body.toString(), /layers/)
+          }
+        }
+      }
+    }
+  })
+
   test('a cache between is told whose is whose', async () => {
     await using scene = await startPrivate()
     const secrets = await scene.get(`/v2/secret/app/blobs/${layerIn(secret).digest}`, alice)
