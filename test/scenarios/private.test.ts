@@ -43,6 +43,9 @@ describe('private images', () => {
       assert.deepEqual(await scene.statuses('open/app', secret, who), [200, 404, 404, 200, 404, 404])
       assert.equal((await scene.get(`/v2/ours/app/blobs/${digest}`, who)).status, 404)
     }
+    scene.hub.add('locked/app', secret, { private: true, tags: ['1'] })
+    mayRead(scene, 'mirror', 'm', 'secret/app', 'locked/app')
+    assert.deepEqual(await scene.statuses('locked/app', secret, alice), all(403), 'a grant is for one repository')
     const mount = async (from: string, headers = {}) =>
       (await fetch(`${scene.registry.url}/v2/ours/app/blobs/uploads/?mount=${digest}${from}`, { method: 'POST', headers })).status
     assert.equal(await mount('&from=secret/app'), 401)
