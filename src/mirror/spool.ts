@@ -4,7 +4,7 @@
 //   <spool>/<instance>/owner          JSON {host, pid}; its mtime is the heartbeat
 //   <spool>/<instance>/sha256-<hex>   the first bytes of a blob, unverified
 import { randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
@@ -70,7 +70,10 @@ export class Spool implements AsyncDisposable {
     this.#stopped.abort()
     try {
       const names = await readdir(this.#own)
-      if (names.every((name) => name === 'owner')) await rm(this.#own, { recursive: true })
+      if (!names.every((name) => name === 'owner')) return
+      await rm(this.#own, { recursive: true })
+      // As long as no other process has its folder there.
+      await rmdir(this.#folder)
     } catch (error) {
       this.#log.debug({ folder: this.#own, error }, 'the folder of partial files was not tidied up')
     }

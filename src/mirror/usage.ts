@@ -11,7 +11,7 @@ import { logTrouble } from './local-trouble.ts'
 import type { UsageIndex, Use } from './usage-index.ts'
 
 /** What a crash may forget of uses. */
-const flushMs = 5000
+const flushMs = 4000
 /** Of what the index has never heard of, so much is looked up per flush. */
 const mostLookups = 1000
 

@@ -60,8 +60,7 @@ describe('htpasswd', required, () => {
     const path = join(folder, 'new', 'htpasswd')
     {
       await using registry = await startRegistry({ config: { auth: { htpasswd: { realm: 'test', path } } } })
-      const password =
-        /provisioning.*password=([\w-]+)/.exec(registry.log.join(''))?.[1] ?? /password=([\w-]+)/.exec(registry.log.join(''))?.[1] ?? ''
+      const password = /initialPassword=([\w-]+)/.exec(registry.log.join(''))?.[1] ?? ''
       assert.match(password, /^[\w-]{43}$/)
       assert.equal((await stat(path)).mode & 0o777, 0o600)
       assert.equal(await statusOf(registry, '/v2/', basic('docker', password)), 200)

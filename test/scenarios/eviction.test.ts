@@ -116,7 +116,7 @@ test('proxy.ttl counts from the last use, and a use of an index is one of its pl
       assert.equal((await scene.manifest('library/some', '1')).status, 200)
       await until('the other one has expired', async () => !(await isHere(scene, left)), 8000)
       assert.equal(await isHere(scene, platform), true)
-      assert.match(scene.registry.log.join(''), /msg=evicted .*reason=expired/)
+      await until('the log tells why', async () => /msg=evicted .*reason=expired/.test(scene.registry.log.join('')))
       clock.jump(hourMs)
       await until('all has expired', async () => (await keptBlobs(scene.registry.folder)).length === 0, 8000)
       await pull(scene, 'library/some', left)
