@@ -69,7 +69,14 @@ describe('credentials', () => {
     await using hub = await privateHub()
     await using stranger = await scriptedServer((_, response) => response.end('{"token":"of-the-stranger"}'))
     await using remote = remoteFor(hub.url, ada)
-    hub.script([{ on: { kind: 'token' }, status: 307, headers: { Location: `${stranger.url.replace('127.0.0.1', 'auth.stranger.test')}/token` }, times: Number.POSITIVE_INFINITY }])
+    hub.script([
+      {
+        on: { kind: 'token' },
+        status: 307,
+        headers: { Location: `${stranger.url.replace('127.0.0.1', 'auth.stranger.test')}/token` },
+        times: Number.POSITIVE_INFINITY,
+      },
+    ])
     await failureOf(remote.content.findManifest(repository, latest, signal))
     assert.ok(stranger.requests.length > 0)
     assert.ok(stranger.requests.every((request) => request.headers.authorization === undefined))
