@@ -48,18 +48,18 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const { log, clock, userAgent } = parts
   const operation = createOperation(config, parts)
   const { health, debug, counting, facts, meters } = operation
-  const usage = openUsage(config, { driver: () => store.driver, clock, log })
+  const usage = openUsage(config, { ...parts, driver: () => store.driver })
   const cluster = await openCluster(config, { ...parts, health }, building)
   const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
-  const eviction = usage && startEviction(config, { usage, store, clock, log, health, meters }, building)
+  const eviction = usage && startEviction(config, { usage, store, ...parts, health, meters, leases: cluster.leases }, building)
   const mirrorParts = { room: eviction, driver: store.driver, local: store.content, log, clock, userAgent, cluster, counting }
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   startUpkeep(config, { own, store, mirror: mirror?.content, leases: cluster.leases, clock, log, health }, building)
   const access = await openPrivate(config, { catalog: store.content, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
-  const observers = await openObservers(config, { counting, requests, store: store.content, userAgent, clock, log }, building)
+  const observers = await openObservers(config, { ...parts, counting, requests, store: store.content }, building)
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
     content: noted(content, usage),

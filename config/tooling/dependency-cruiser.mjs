@@ -11,7 +11,7 @@ const neighbours = {
   cluster: ['lib/', 'telemetry/'],
   store: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/leases\\.ts$'],
   upstream: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/shared-facts\\.ts$'],
-  mirror: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/(?:leases|shared-facts)\\.ts$'],
+  mirror: [seam, 'oci/', 'lib/', 'telemetry/', 'cluster/(?:leases|held-lease|shared-facts)\\.ts$'],
   auth: ['oci/', 'lib/', 'telemetry/'],
   notify: ['oci/', 'lib/', 'telemetry/'],
   tls: ['lib/', 'telemetry/', 'cluster/leases\\.ts$'],

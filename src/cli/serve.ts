@@ -22,9 +22,9 @@ export async function serve(options: CommandOptions): Promise<number> {
   // Listened for from here on: a signal during the start stops the server as soon as it runs.
   const link = cluster.isWorker ? linkTo(process) : undefined
   const stopping = link === undefined ? stopSignal() : stopOfPrimary()
-  if (link === undefined && workerCount(config) > 1) return serveByWorkers({ config, log, stopping })
   let running: Running
   try {
+    if (link === undefined && workerCount(config) > 1) return await serveByWorkers({ config, log, stopping })
     running = await compose(config, { log, clock: systemClock, userAgent: `entrepot/${version()}`, primary: link })
   } catch (error) {
     process.stderr.write(`entrepot cannot start: ${errorText(error)}\n`)

@@ -1,4 +1,4 @@
-// Questions of a worker process to the primary process that started it, over Node's channel between them.
+// Questions between a worker process and the primary process that started it, over Node's channel between them.
 
 interface Question {
   readonly entrepot: 'question'
@@ -20,14 +20,18 @@ export interface Channel {
   on(event: 'message', listener: (message: unknown) => void): unknown
 }
 
-/** A worker's view of the primary. */
+/** One side's view of the other: a worker's of the primary, above all. */
 export interface Link {
-  /** Throws when the primary is gone, and what the service threw. Arguments and answers are JSON. */
+  /** Throws when the other side is gone, and what the service threw. Arguments and answers are JSON. */
   ask(service: string, ...args: readonly unknown[]): Promise<unknown>
+  /** What the other side may ask from now on, beside what it may already. */
+  answer(more: Services): void
 }
 
 export function linkTo(channel: Channel): Link {
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  const services: Record<string, Services[string]> = {}
+  answerQuestions(channel, services)
   let last = 0
   channel.on('message', (message) => {
     if (!isReply(message)) return
@@ -45,17 +49,17 @@ export function linkTo(channel: Channel): Link {
         channel.send?.({ entrepot: 'question', id, service, args } satisfies Question)
       } catch (error) {
         waiting.delete(id)
-        waiter.reject(new Error('the primary process is gone', { cause: error }))
+        waiter.reject(new Error('the other process is gone', { cause: error }))
       }
       return waiter.promise
     },
+    answer: (more) => void Object.assign(services, more),
   }
 }
 
 export type Services = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>
 
-/** The primary's side: answers what one worker asks. */
-export function answerWorker(channel: Channel, services: Services): void {
+export function answerQuestions(channel: Channel, services: Services): void {
   channel.on('message', (message) => {
     if (isQuestion(message)) void reply(channel, message, services)
   })

@@ -1,17 +1,20 @@
 // `http.debug` of the configuration → a server of its own for operators. Part of compose.
+import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { parseListenTarget } from '../config/listen-target.ts'
 import { addHealthRoutes, DebugRoutes } from '../http/debug.ts'
 import { LiveRequests } from '../http/middleware/cancellation.ts'
 import { type OpenServer, openServer } from '../http/server.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Health } from '../telemetry/health.ts'
+import { type Health, type HealthState, together } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export interface DebugParts {
   readonly health: Health
   readonly clock: Clock
   readonly log: Log
+  /** Of a worker process: it answers for all of them. */
+  readonly primary?: Link | undefined
 }
 
 export interface Debug {
@@ -21,10 +24,14 @@ export interface Debug {
   listen(building: AsyncDisposableStack): Promise<OpenServer | undefined>
 }
 
-export function createDebug({ http }: Config, { health, clock, log }: DebugParts): Debug {
+export function createDebug({ http }: Config, { health, clock, log, primary }: DebugParts): Debug {
   const { addr } = http.debug
   const routes = new DebugRoutes(log)
-  addHealthRoutes(routes, health)
+  primary?.answer({ 'worker.health': () => health.state() })
+  addHealthRoutes(routes, async () => {
+    if (primary === undefined) return health.state()
+    return together([health.state(), ...((await primary.ask('crew.health')) as HealthState[])])
+  })
   return {
     routes,
     async listen(building) {

@@ -1,5 +1,8 @@
 // `proxy.maxsize`, `ttl`, `pin` and `storage.minfree` of the configuration → what makes room. Part of compose.
 import { statfs } from 'node:fs/promises'
+import type { Leases } from '../cluster/leases.ts'
+import { LocalLeases } from '../cluster/local-leases.ts'
+import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Eviction } from '../mirror/eviction.ts'
@@ -16,6 +19,10 @@ export interface EvictionParts {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  /** Of all who may evict from this store. */
+  readonly leases: Leases
+  /** Of a worker process: the others reserve room, too. */
+  readonly primary?: Link | undefined
   /** Not counted when not given. */
   readonly meters?: Meters
   /** Told when there is no room. */
@@ -26,7 +33,7 @@ export interface EvictionParts {
 export function openEviction(config: Config, parts: EvictionParts): Eviction | undefined {
   const { proxy, storage } = config
   if (proxy === undefined) return undefined
-  const { usage, store, clock, log, meters, health } = parts
+  const { usage, store, clock, log, leases, primary, meters, health } = parts
   const evicted = meters?.counter('entrepot_evicted_bytes_total', 'Bytes that made room, by why they went.', 'reason')
   for (const reason of ['size', 'disk', 'expired', 'asked']) evicted?.of(reason)
   const eviction = new Eviction({
@@ -36,6 +43,8 @@ export function openEviction(config: Config, parts: EvictionParts): Eviction | u
     policy: { maxSize: proxy.maxsize, minFree: storage.minfree, ttlMs: proxy.ttl, pins: proxy.pin },
     isOwn: createIsOwn(proxy.local),
     facts: { evicted: (reason, bytes) => evicted?.add(bytes, reason) },
+    leases,
+    shareReserved: primary && (async (bytes) => (await primary.ask('room.reserved', bytes)) as number),
     tell: (trouble) => health?.tell('room', trouble),
     clock,
     log,
@@ -72,7 +81,7 @@ export async function evictNow(
 ): Promise<EvictedRow[] | undefined> {
   await using store = await openStore(config, { log, clock })
   await using usage = openUsage(config, { driver: () => store.driver, clock, log })
-  const eviction = usage === undefined ? undefined : openEviction(config, { usage, store, clock, log })
+  const eviction = usage === undefined ? undefined : openEviction(config, { usage, store, clock, log, leases: new LocalLeases() })
   if (usage === undefined || eviction === undefined) return undefined
   await usage.rebuild(store.content, true)
   const rows: EvictedRow[] = []

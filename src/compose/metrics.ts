@@ -1,6 +1,7 @@
 // Counting: what all parts tell, and where it can be read. Part of compose.
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { answerText, type DebugRoutes } from '../http/debug.ts'
 import type { LiveRequests } from '../http/middleware/cancellation.ts'
@@ -10,7 +11,9 @@ import type { Clock } from '../lib/clock.ts'
 import { createFacts, type Facts } from '../telemetry/facts.ts'
 import type { Health } from '../telemetry/health.ts'
 import { Meters, type Reading } from '../telemetry/meters.ts'
-import { createMetrics } from '../telemetry/metrics.ts'
+import { metricsContentType, metricsText } from '../telemetry/metrics.ts'
+import { addProcessMeters } from '../telemetry/process-meters.ts'
+import { type MeterSamples, samplesOf } from '../telemetry/samples.ts'
 import type { RemoteContent } from '../upstream/remote-content.ts'
 
 export interface Counting {
@@ -29,18 +32,24 @@ export interface CountingParts {
   readonly routes: DebugRoutes
   readonly health: Health
   readonly clock: Clock
+  /** Of a worker process: it answers for all of them. */
+  readonly primary: Link | undefined
 }
 
 /** With `http.debug.prometheus.enabled` the path for scrapes is added to the debug address. */
-export function createCounting({ http, storage }: Config, { routes, health, clock }: CountingParts): Counting {
+export function createCounting({ http, storage }: Config, { routes, health, clock, primary }: CountingParts): Counting {
   const meters = new Meters()
   const facts = createFacts(meters)
   watchHealth(meters, health)
   if (storage.filesystem !== undefined) watchDisk(meters, resolve(storage.filesystem.rootdirectory))
   const { prometheus } = http.debug
   if (prometheus.enabled) {
-    const metrics = createMetrics(meters)
-    routes.on(prometheus.path, async (_req, res) => answerText(res, 200, await metrics.text(), { 'Content-Type': metrics.contentType }))
+    addProcessMeters(meters)
+    primary?.answer({ 'worker.samples': () => samplesOf(meters) })
+    routes.on(prometheus.path, async (_req, res) => {
+      const processes = primary === undefined ? [samplesOf(meters)] : ((await primary.ask('crew.samples')) as MeterSamples[][])
+      answerText(res, 200, await metricsText(processes), { 'Content-Type': metricsContentType })
+    })
   }
   const isLookedAt = prometheus.enabled || http.dashboard.enabled || (http.debug.addr ?? '') !== ''
   return {
@@ -103,6 +112,7 @@ function watchUpstreams(meters: Meters, clock: Clock): Pick<Counting, 'watch' | 
     left,
     names,
     each((remote) => remote.rateLimit()?.remaining),
+    'min',
   )
   meters.gauge(
     'entrepot_quota_limit',

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Link, Services } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import type { ContentSource } from '../content.ts'
 import { parseRanges } from '../http/client-address.ts'
@@ -14,6 +15,7 @@ import type { Clock } from '../lib/clock.ts'
 import { createCounters, type NotificationCounters } from '../notify/counters.ts'
 import { Endpoint } from '../notify/endpoint.ts'
 import { Notifier } from '../notify/notifier.ts'
+import type { RegistryEvent } from '../notify/event.ts'
 import { EventQueue } from '../notify/queue.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -28,6 +30,49 @@ export interface NotifyParts {
   readonly store: Pick<ContentSource, 'findManifest'>
   readonly clock: Clock
   readonly log: Log
+  /** Of a worker process: it is the primary that keeps and sends events, so that those of all workers come in one order. */
+  readonly primary?: Link | undefined
+}
+
+export interface Delivery {
+  /** What workers ask. */
+  readonly services: Services
+}
+
+/** For the primary process of several workers. Throws Errors that name the key of a queue that cannot be opened. */
+export async function openDelivery(config: Config, parts: EndpointsParts, building: AsyncDisposableStack): Promise<Delivery> {
+  if (wantedIn(config).length === 0) return { services: {} }
+  const endpoints = await openEndpoints(config, parts, building)
+  const add = (event: RegistryEvent) => endpoints.forEach((endpoint) => endpoint.add(event))
+  return { services: { 'notify.add': (event) => add(event as RegistryEvent) } }
+}
+
+function throughPrimary(primary: Link, log: Log): Pick<Endpoint, 'add'> & AsyncDisposable {
+  // Answers come in the order of the questions.
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    add(event) {
+      last = primary.ask('notify.add', event).catch((error: unknown) => log.error({ error }, 'an event is lost'))
+    },
+    async [Symbol.asyncDispose]() {
+      await last
+    },
+  }
+}
+
+type EndpointsParts = Pick<NotifyParts, 'meters' | 'clock' | 'log'>
+
+const wantedIn = ({ notifications }: Config) => notifications.endpoints.filter(({ disabled }) => !disabled)
+
+async function openEndpoints(config: Config, parts: EndpointsParts, building: AsyncDisposableStack): Promise<readonly Endpoint[]> {
+  const endpoints: Endpoint[] = []
+  const counters = createCounters(parts.meters, () => endpoints.map(({ name, waiting }) => [[name], waiting] as const))
+  const folder = await openFolder(config, building)
+  for (const [at, each] of wantedIn(config).entries()) {
+    const endpoint = await openEndpoint(each, { ...parts, counters, folder, key: `notifications.endpoints[${at}]` })
+    endpoints.push(building.use(endpoint))
+  }
+  return endpoints
 }
 
 /** None when nobody wants to hear. Throws Errors that name the key of a queue that cannot be opened. */
@@ -36,15 +81,9 @@ export async function openNotifications(
   parts: NotifyParts,
   building: AsyncDisposableStack,
 ): Promise<readonly RequestObserver[]> {
-  const wanted = config.notifications.endpoints.filter(({ disabled }) => !disabled)
-  if (wanted.length === 0) return []
-  const endpoints: Endpoint[] = []
-  const counters = createCounters(parts.meters, () => endpoints.map(({ name, waiting }) => [[name], waiting] as const))
-  const folder = await openFolder(config, building)
-  for (const [at, each] of wanted.entries()) {
-    const endpoint = await openEndpoint(each, { ...parts, counters, folder, key: `notifications.endpoints[${at}]` })
-    endpoints.push(building.use(endpoint))
-  }
+  if (wantedIn(config).length === 0) return []
+  const endpoints =
+    parts.primary === undefined ? await openEndpoints(config, parts, building) : [building.use(throughPrimary(parts.primary, parts.log))]
   const { includereferences } = config.notifications.events
   const notifier = new Notifier({
     endpoints,
@@ -77,7 +116,7 @@ async function openFolder({ storage, notifications }: Config, building: AsyncDis
 
 type EndpointConfig = Config['notifications']['endpoints'][number]
 
-interface EndpointParts extends NotifyParts {
+interface EndpointParts extends EndpointsParts {
   readonly counters: NotificationCounters
   readonly folder: string
   readonly key: string

@@ -1,4 +1,5 @@
 // What operators look at: health, counters, and the address where both can be read. Made first, so that every part can tell of itself.
+import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Facts } from '../telemetry/facts.ts'
@@ -17,9 +18,16 @@ export interface Operation {
   readonly meters: Meters
 }
 
-export function createOperation(config: Config, parts: { readonly clock: Clock; readonly log: Log }): Operation {
+export interface OperationParts {
+  readonly clock: Clock
+  readonly log: Log
+  /** Of a worker process. */
+  readonly primary?: Link | undefined
+}
+
+export function createOperation(config: Config, parts: OperationParts): Operation {
   const health = new Health()
   const debug = createDebug(config, { ...parts, health })
-  const counting = createCounting(config, { routes: debug.routes, health, clock: parts.clock })
+  const counting = createCounting(config, { routes: debug.routes, health, clock: parts.clock, primary: parts.primary })
   return { health, debug, counting, facts: counting.facts, meters: counting.meters }
 }

@@ -1,7 +1,7 @@
 // `storage.maintenance.uploadpurging`: uploads that were begun and left are removed now and then. Part of compose.
+import { heldLease } from '../cluster/held-lease.ts'
 import type { Leases } from '../cluster/leases.ts'
 import type { Config } from '../config/load.ts'
-import { linkedController } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -31,12 +31,9 @@ export function startPurging({ age, interval, dryrun }: Omit<Purging, 'enabled'>
   async function purge(): Promise<void> {
     try {
       // Throws while Redis is away: the next turn is soon enough.
-      const lease = await leases.tryAcquire('upload purging')
-      if (lease === undefined) return
-      await using _held = { [Symbol.asyncDispose]: () => lease.release() }
-      using stopOrLost = linkedController(stop.signal)
-      lease.signal.addEventListener('abort', () => stopOrLost.abort(lease.signal.reason), { once: true })
-      const { purged, kept } = await store.purgeUploads({ olderThanMs: age, isDryRun: dryrun }, stopOrLost.signal)
+      await using held = await heldLease(leases, 'upload purging', stop.signal)
+      if (held === undefined) return
+      const { purged, kept } = await store.purgeUploads({ olderThanMs: age, isDryRun: dryrun }, held.signal)
       if (purged > 0) log.info({ purged, kept, dryrun }, 'removed uploads that nobody went on with')
     } catch (error) {
       if (!stop.signal.aborted) log.error({ error }, 'old uploads cannot be removed')

@@ -27,5 +27,5 @@ export function startUpkeep(config: Config, parts: UpkeepParts, building: AsyncD
   if (own !== undefined && !maintenance.readonly.enabled && maintenance.uploadpurging.enabled) {
     building.use(startPurging(maintenance.uploadpurging, { store: store.content, clock, log, leases }))
   }
-  if (scrub.enabled) building.use(startScrubbing(config, { local: store.content, mirror, clock, log, health }))
+  if (scrub.enabled) building.use(startScrubbing(config, { local: store.content, mirror, clock, log, health, leases }))
 }

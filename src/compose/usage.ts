@@ -1,4 +1,7 @@
 // The usage index: beside the store where that is a folder of this machine, in memory elsewhere. Part of compose.
+import { LocalLeases } from '../cluster/local-leases.ts'
+import { WorkerLeases } from '../cluster/worker-leases.ts'
+import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import type { ContentSource } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -15,15 +18,18 @@ export interface UsageParts {
   readonly driver: () => StorageDriver
   readonly clock: Clock
   readonly log: Log
+  /** Of a worker process: the index is one file for all of them. */
+  readonly primary?: Link | undefined
 }
 
 /** `undefined`: nothing is mirrored. Opens nothing yet. */
-export function openUsage(config: Config, { driver, clock, log }: UsageParts): Usage | undefined {
+export function openUsage(config: Config, { driver, clock, log, primary }: UsageParts): Usage | undefined {
   const { proxy } = config
   if (proxy === undefined) return undefined
   return new Usage({
     openIndex: () => SqliteUsage.open(driver().localFile?.(usageIndexPath) ?? ':memory:', log),
     formerUses: () => readSchedulerState(driver(), proxy.ttl, log),
+    leases: primary === undefined ? new LocalLeases() : new WorkerLeases(primary),
     clock,
     log,
   })

@@ -1,5 +1,7 @@
 // Verify and repair: what the scrub finds is fetched again by digest from where it came. For `entrepot verify` and, with
 // `storage.scrub`, now and then in the background. Part of compose.
+import { heldLease } from '../cluster/held-lease.ts'
+import type { Leases } from '../cluster/leases.ts'
 import type { Config } from '../config/load.ts'
 import type { ContentSource } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -94,7 +96,12 @@ export async function verifyStore(
 /** `storage.scrub`: runs until it is disposed. */
 export function startScrubbing(
   { proxy, storage }: Config,
-  parts: Omit<VerificationParts, 'isOwn'> & { readonly clock: Clock; readonly health: Pick<Health, 'tell'> },
+  parts: Omit<VerificationParts, 'isOwn'> & {
+    readonly clock: Clock
+    readonly health: Pick<Health, 'tell'>
+    /** Of all who may repair this store. */
+    readonly leases: Leases
+  },
 ): AsyncDisposable {
   const { rate, interval } = storage.scrub
   const { clock, log, health } = parts
@@ -107,7 +114,10 @@ export function startScrubbing(
       log.error(finding, 'the scrub found damaged content')
     }
     try {
-      const { blobs, bytes, damaged } = await verify({ ...parts, isOwn }, { isRepair: true, bytesPerSecond: rate }, report, stop.signal)
+      // Throws while Redis is away: the next turn is soon enough.
+      await using held = await heldLease(parts.leases, 'scrub', stop.signal)
+      if (held === undefined) return
+      const { blobs, bytes, damaged } = await verify({ ...parts, isOwn }, { isRepair: true, bytesPerSecond: rate }, report, held.signal)
       log.info({ blobs, bytes, damaged: damaged.length, restored: counts.restored, lost: counts.lost }, 'scrubbed what is stored')
       health.tell('scrub', counts.lost === 0 ? undefined : `${counts.lost} damaged contents could not be fetched again`)
     } catch (error) {

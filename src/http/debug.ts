@@ -2,7 +2,7 @@
 // distribution, so it belongs on an address that only operators reach. Parts add their routes before or after it listens.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errorText, type Log } from '../telemetry/log.ts'
-import type { Health } from '../telemetry/health.ts'
+import type { HealthState } from '../telemetry/health.ts'
 
 /** `path`: as it came, without the query. */
 export type DebugHandler = (req: IncomingMessage, res: ServerResponse, path: string) => void | Promise<void>
@@ -61,15 +61,20 @@ function answerObject(res: ServerResponse, status: number, value: object): void 
  * `/livez`: the process answers; restart it when not. `/readyz`: whether it should get requests; it tells of troubles without
  * failing for them, and neither of them asks Docker Hub.
  */
-export function addHealthRoutes(routes: DebugRoutes, health: Health): void {
-  routes.on('/debug/health', (_req, res) => answerObject(res, health.isFailing ? 503 : 200, Object.fromEntries(health.failures())))
+export function addHealthRoutes(routes: DebugRoutes, state: () => Promise<HealthState>): void {
+  const failuresIn = ({ checks }: HealthState) => Object.entries(checks).filter(([, failure]) => failure !== null)
+  routes.on('/debug/health', async (_req, res) => {
+    const failures = failuresIn(await state())
+    answerObject(res, failures.length > 0 ? 503 : 200, Object.fromEntries(failures))
+  })
   routes.on('/livez', (_req, res) => answerText(res, 200, 'ok\n'))
-  routes.on('/readyz', (_req, res) => {
-    const isReady = !health.isStopping && !health.isFailing
-    answerObject(res, isReady ? 200 : 503, {
-      status: health.isStopping ? 'stopping' : health.isFailing ? 'failing' : 'ready',
-      checks: Object.fromEntries([...health.checks().map((name) => [name, 'ok']), ...health.failures()]),
-      troubles: Object.fromEntries(health.troubles()),
+  routes.on('/readyz', async (_req, res) => {
+    const now = await state()
+    const isFailing = failuresIn(now).length > 0
+    answerObject(res, now.isStopping || isFailing ? 503 : 200, {
+      status: now.isStopping ? 'stopping' : isFailing ? 'failing' : 'ready',
+      checks: Object.fromEntries(Object.entries(now.checks).map(([name, failure]) => [name, failure ?? 'ok'])),
+      troubles: now.troubles,
     })
   })
 }

@@ -48,7 +48,7 @@ export class RequestMetrics {
   /** `live`: what is being answered right now. `fetchedBytes`: what came from upstream, by kind. */
   constructor(meters: Meters, live: Iterable<Exchange>, fetchedBytes: (kind: Kind) => number) {
     const http = 'registry_http'
-    meters.gauge(`${http}_in_flight_requests`, 'Requests that are being answered.', ['handler'], () => inFlight(live))
+    meters.gauge(`${http}_in_flight_requests`, 'Requests that are being answered.', ['handler'], () => inFlight(live), 'sum')
     meters.counted(`${http}_requests_total`, 'Requests that were answered.', ['handler', 'method', 'code'], () => this.#requests())
     this.#duration = meters.histogram(
       `${http}_request_duration_seconds`,

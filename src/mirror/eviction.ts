@@ -1,39 +1,21 @@
 // Makes room: roots that were not used for long go, least lately used first, until the limits are kept; expired ones go anyway. Fills
 // ask here before they write, so that what is on its way in counts as if it were there.
 import type { EvictionOutcome, EvictionTarget } from '../content-sink.ts'
+import { awaitedLease, type HeldLease } from '../cluster/held-lease.ts'
+import type { Leases } from '../cluster/leases.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
-import {
-  canFit,
-  createPins,
-  type IsPinned,
-  isExpired,
-  limitsOf,
-  type Pressure,
-  pressureOf,
-  type ResidencyFacts,
-  type ResidencyLimits,
-  type SizeLimit,
-} from './residency.ts'
+import { type EvictionReason, type PlannedEviction, victims, type Wanted } from './eviction-plan.ts'
+import { canFit, limitsOf, pressureOf, type ResidencyFacts, type ResidencyLimits, type SizeLimit } from './residency.ts'
 import type { Reservation, Room } from './room.ts'
-import type { Imagined, Removal, Root, UsageIndex } from './usage-index.ts'
+import type { Imagined, Root, UsageIndex } from './usage-index.ts'
 
 /** Limits are looked at so often even when nothing comes in: others may fill the disk. Expiry, too. */
 const mostIdleMs = 60_000
 const leastIdleMs = 1000
-/** Roots that are looked at in one question. */
-const pageSize = 64
 /** Rounds in which a fill may find that others have taken the room that was made for it. */
 const mostRounds = 3
-
-export type EvictionReason = Pressure | 'expired' | 'asked'
-
-export interface PlannedEviction {
-  readonly root: Root
-  readonly reason: EvictionReason
-  readonly removal: Removal
-}
 
 /** Told of what went. */
 export interface EvictionFacts {
@@ -67,6 +49,10 @@ export interface EvictionParts {
   }
   readonly isOwn: ((repository: RepositoryName) => boolean) | undefined
   readonly facts: EvictionFacts
+  /** Of all who may evict from this store. */
+  readonly leases: Leases
+  /** Tells what this process has reserved in all, in bytes; answers what the others on this store have. `undefined`: there are none. */
+  readonly shareReserved?: ((bytes: number) => Promise<number>) | undefined
   /** What is wrong with the room in one sentence; `undefined`: nothing any more. */
   readonly tell: (trouble: string | undefined) => void
   readonly clock: Clock
@@ -122,7 +108,7 @@ export class Eviction implements Room, AsyncDisposable {
     const remove = await this.#parts.store.openEviction(this.#parts.isOwn, this.#stop.signal)
     let bytes = 0
     for (const root of roots) {
-      const removal = await index.removalOf(root, new Map())
+      const removal = await index.removalOf(root)
       bytes += await this.#carryOut({ root, reason: 'asked', removal }, index, remove)
     }
     return bytes
@@ -135,9 +121,13 @@ export class Eviction implements Room, AsyncDisposable {
 
   /** What the limits are about, now. */
   async standing(): Promise<ResidencyFacts & ResidencyLimits> {
-    const [totals, disk] = await Promise.all([(await this.#parts.usage.index()).totals(), this.#parts.disk()])
+    const [totals, disk, others] = await Promise.all([
+      (await this.#parts.usage.index()).totals(),
+      this.#parts.disk(),
+      this.#shareReserved(),
+    ])
     const { maxSize, minFree } = this.#parts.policy
-    const facts = { storedBytes: totals.bytes, reservedBytes: this.#reservedBytes, freeBytes: disk?.freeBytes }
+    const facts = { storedBytes: totals.bytes, reservedBytes: this.#reservedBytes + others, freeBytes: disk?.freeBytes }
     this.#seen = { ...facts, ...limitsOf(maxSize, minFree, disk?.totalBytes) }
     return this.#seen
   }
@@ -158,8 +148,18 @@ export class Eviction implements Room, AsyncDisposable {
       this.#parts.log.error({ error }, 'no room can be made: the index of what is here, or the store, is in trouble')
       return this.#reservation(bytes)
     }
-    this.#reservedBytes -= bytes
+    this.#unreserve(bytes)
     return undefined
+  }
+
+  #unreserve(bytes: number): void {
+    this.#reservedBytes -= bytes
+    void this.#shareReserved()
+  }
+
+  /** Never rejects. */
+  async #shareReserved(): Promise<number> {
+    return (await this.#parts.shareReserved?.(this.#reservedBytes).catch(() => 0)) ?? 0
   }
 
   async #hasRoom(): Promise<boolean> {
@@ -181,7 +181,7 @@ export class Eviction implements Room, AsyncDisposable {
     return hasRoom
   }
 
-  async #pressure(): Promise<{ reason: Pressure; bytes: number } | undefined> {
+  async #pressure(): Promise<Wanted | undefined> {
     const standing = await this.standing()
     return pressureOf(standing, standing)
   }
@@ -192,20 +192,24 @@ export class Eviction implements Room, AsyncDisposable {
       release: () => {
         if (!isHeld) return
         isHeld = false
-        void this.#parts.usage.settled().then(() => (this.#reservedBytes -= bytes))
+        void this.#parts.usage.settled().then(() => this.#unreserve(bytes))
       },
     }
   }
 
   async #evict(): Promise<void> {
-    const { usage, store, isOwn, log } = this.#parts
+    const { usage, store, policy, isOwn, log } = this.#parts
     if (!usage.isReady) return
     await usage.flush()
+    if (policy.ttlMs <= 0 && (await this.#pressure()) === undefined) return
+    await using held = await this.#alone()
+    // Another process may have made the room meanwhile.
     const index = await usage.index()
     const pressure = (await this.#pressure()) ?? { reason: 'size' as const, bytes: 0 }
     let remove: ((target: EvictionTarget) => Promise<EvictionOutcome>) | undefined
     const totals = { roots: 0, bytes: 0 }
     for await (const planned of this.#victims(pressure, undefined)) {
+      if (held?.signal.aborted === true) return
       remove ??= await store.openEviction(isOwn, this.#stop.signal)
       totals.bytes += await this.#carryOut(planned, index, remove)
       totals.roots += 1
@@ -214,37 +218,20 @@ export class Eviction implements Room, AsyncDisposable {
       log.info({ ...totals, wantedBytes: pressure.bytes, reason: pressure.reason }, 'evicted what was not used for long')
   }
 
-  /** Without `imagined` each one must be gone before the next one is asked for. */
-  async *#victims(
-    pressure: { reason: Pressure; bytes: number },
-    imagined: Imagined | undefined,
-  ): AsyncGenerator<PlannedEviction, void, void> {
-    const { usage, policy, clock } = this.#parts
-    const index = await usage.index()
-    const isPinned = createPins([...policy.pins, ...(await index.pins())])
-    let left = pressure.bytes
-    let cursor: string | undefined
-    for (;;) {
-      const page = await index.oldest(pageSize, cursor)
-      for (const root of page) {
-        const expired = isExpired(root.usedAt, policy.ttlMs, clock.now())
-        if ((!expired && left <= 0) || this.#stop.signal.aborted) return
-        if (await this.#isSpared(root, index, isPinned)) continue
-        const removal = await index.removalOf(root, imagined ?? new Map())
-        left -= removal.blobs.reduce((sum, { size }) => sum + size, 0)
-        yield { root, reason: expired ? 'expired' : pressure.reason, removal }
-      }
-      cursor = page.at(-1)?.cursor
-      if (cursor === undefined) return
+  /** `undefined`: nobody can be asked who evicts now. A disk that fills up is worse than two that evict: what is gone goes no second time. */
+  async #alone(): Promise<HeldLease | undefined> {
+    const { signal } = this.#stop
+    try {
+      return await awaitedLease(this.#parts.leases, 'eviction', signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#parts.log.debug({ error }, 'eviction goes on without its lease')
+      return undefined
     }
   }
 
-  /** Ours, pinned, or listed by something that is pinned. */
-  async #isSpared(root: Root, index: UsageIndex, isPinned: IsPinned | undefined): Promise<boolean> {
-    if (this.#parts.isOwn?.(root.repository) === true) return true
-    if (isPinned === undefined) return false
-    const family = [root, ...(await index.parentsOf(root))]
-    return family.some(({ digest, tags }) => isPinned({ repository: root.repository, digest, tags }))
+  #victims(pressure: Wanted, imagined: Imagined | undefined): AsyncGenerator<PlannedEviction, void, void> {
+    return victims({ ...this.#parts, signal: this.#stop.signal }, pressure, imagined)
   }
 
   async #carryOut(
@@ -269,7 +256,7 @@ export class Eviction implements Room, AsyncDisposable {
     for (;;) {
       await clock.sleep(idleMs, signal).catch(() => undefined)
       if (signal.aborted) return
-      await this.run().catch((error: unknown) => log.error({ error }, 'eviction failed, and will be tried again'))
+      await this.run().catch((error: unknown) => signal.aborted || log.error({ error }, 'eviction failed, and will be tried again'))
     }
   }
 }

@@ -90,8 +90,8 @@ export interface UsageIndex extends AsyncDisposable {
   oldest(limit: number, after?: string): Promise<Root[]>
   /** Manifests of the same repository that list this one, at any depth, with their tags. */
   parentsOf(root: Root): Promise<{ readonly digest: Digest; readonly tags: readonly Tag[] }[]>
-  /** What would go with it, after what `imagined` says; which is noted there. */
-  removalOf(root: Root, imagined: Imagined): Promise<Removal>
+  /** What would go with it now; or after what `imagined` says is gone, where this is noted then. */
+  removalOf(root: Root, imagined?: Imagined): Promise<Removal>
   /** `undefined`: the repository has no such manifest or blob. */
   find(repository: RepositoryName, digest: Digest): Promise<Root | undefined>
   /** What the tag points at. */

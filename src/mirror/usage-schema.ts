@@ -1,7 +1,7 @@
 // The tables of the usage index, and the questions to them. Only usage-sqlite.ts reads this.
 
 /** A file of another version is made anew. */
-export const schemaVersion = 1
+export const schemaVersion = 2
 
 /** Whether a text is no digest of what is here is told by `size`: null where only some manifest names it. */
 export const schema = `
@@ -20,8 +20,13 @@ export const schema = `
     UNIQUE (content, repository)
   );
   CREATE INDEX by_use ON entries(used_at, id) WHERE is_root = 1;
-  CREATE TABLE needs(parent INTEGER NOT NULL, content INTEGER NOT NULL, PRIMARY KEY (parent, content)) WITHOUT ROWID;
-  CREATE INDEX needed_by ON needs(content, parent);
+  CREATE TABLE needs(
+    parent INTEGER NOT NULL,
+    content INTEGER NOT NULL,
+    repository INTEGER NOT NULL,
+    PRIMARY KEY (parent, content)
+  ) WITHOUT ROWID;
+  CREATE INDEX needed_by ON needs(content, repository, parent);
   CREATE TABLE tags(
     repository INTEGER NOT NULL,
     name TEXT NOT NULL,
@@ -58,6 +63,9 @@ function images(order: string): string {
     WHERE instr(r.name || ':' || t.name, ?) > 0 ORDER BY ${order} LIMIT ? OFFSET ?`
 }
 
+const isElsewhere = (repository: string) =>
+  `EXISTS (SELECT 1 FROM entries x WHERE x.content = c.id AND x.repository <> ${repository}) AS isElsewhere`
+
 export const questions = {
   meta: 'SELECT value FROM meta WHERE name = ?',
   setMeta: 'UPDATE meta SET value = ? WHERE name = ?',
@@ -70,8 +78,8 @@ export const questions = {
     ON CONFLICT (content, repository) DO UPDATE SET used_at = max(used_at, excluded.used_at), seen = excluded.seen,
     is_manifest = max(is_manifest, excluded.is_manifest), is_root = CASE WHEN excluded.is_manifest THEN 1 ELSE is_root END
     RETURNING id`,
-  isNeeded: `SELECT 1 FROM needs n JOIN entries p ON p.id = n.parent WHERE n.content = ? AND p.repository = ? LIMIT 1`,
-  addNeed: 'INSERT OR IGNORE INTO needs(parent, content) VALUES (?, ?)',
+  isNeeded: 'SELECT 1 FROM needs WHERE content = ? AND repository = ? LIMIT 1',
+  addNeed: 'INSERT OR IGNORE INTO needs(parent, content, repository) VALUES (?, ?, ?)',
   coverBlob: 'UPDATE entries SET is_root = 0 WHERE content = ? AND repository = ? AND is_manifest = 0',
   putTag: `INSERT INTO tags(repository, name, content, used_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (repository, name) DO UPDATE SET content = excluded.content, used_at = max(used_at, excluded.used_at)`,
@@ -87,24 +95,28 @@ export const questions = {
   needsOf: 'SELECT content FROM needs WHERE parent = ?',
   removeNeeds: 'DELETE FROM needs WHERE parent = ?',
   looseAmong: `UPDATE entries SET is_root = 1 WHERE content = ?1 AND repository = ?2 AND is_manifest = 0 AND NOT EXISTS (
-    SELECT 1 FROM needs n JOIN entries p ON p.id = n.parent WHERE n.content = ?1 AND p.repository = ?2)`,
+    SELECT 1 FROM needs WHERE content = ?1 AND repository = ?2)`,
   hasEntries: 'SELECT 1 FROM entries WHERE content = ? LIMIT 1',
   hasNeeds: 'SELECT 1 FROM needs WHERE content = ? LIMIT 1',
   removeContent: 'DELETE FROM contents WHERE id = ?',
   oldest: `SELECT ${rootColumns} FROM ${rootTables} WHERE e.is_root = 1 AND (e.used_at, e.id) > (?, ?) ORDER BY e.used_at, e.id LIMIT ?`,
   root: `SELECT ${rootColumns} FROM ${rootTables} WHERE c.digest = ? AND r.name = ?`,
   parents: `WITH RECURSIVE above(id, content) AS (
-      SELECT p.id, p.content FROM needs n JOIN entries p ON p.id = n.parent WHERE n.content = ?1 AND p.repository = ?2
-      UNION SELECT p.id, p.content FROM above a JOIN needs n ON n.content = a.content
-      JOIN entries p ON p.id = n.parent AND p.repository = ?2)
+      SELECT p.id, p.content FROM needs n JOIN entries p ON p.id = n.parent WHERE n.content = ?1 AND n.repository = ?2
+      UNION SELECT p.id, p.content FROM above a JOIN needs n ON n.content = a.content AND n.repository = ?2
+      JOIN entries p ON p.id = n.parent)
     SELECT c.digest AS digest, (SELECT json_group_array(t.name) FROM tags t WHERE t.content = a.content AND t.repository = ?2) AS tags
     FROM above a JOIN contents c ON c.id = a.content`,
-  blobsBelow: `SELECT c.id AS content, c.digest AS digest, c.size AS size,
-      (SELECT count(*) FROM needs m JOIN entries p ON p.id = m.parent WHERE m.content = c.id AND p.repository = ?2) AS needed
+  // Not how many others there are, but whether there is one: a base layer has thousands.
+  removed: `SELECT e.id AS id, e.content AS content, e.repository AS repository, c.size AS size, ${isElsewhere('e.repository')}
+    FROM contents c JOIN entries e ON e.content = c.id AND e.repository = (SELECT id FROM repositories WHERE name = ?2)
+    WHERE c.digest = ?1`,
+  blobsBelow: `SELECT c.id AS content, c.digest AS digest, c.size AS size, ${isElsewhere('?2')},
+      EXISTS (SELECT 1 FROM needs m WHERE m.content = c.id AND m.repository = ?2 AND m.parent <> ?1) AS isNeeded
     FROM needs n JOIN contents c ON c.id = n.content JOIN entries e ON e.content = c.id AND e.repository = ?2 AND e.is_manifest = 0
     WHERE n.parent = ?1`,
   linksTo: 'SELECT count(*) AS count FROM entries WHERE content = ?',
-  size: 'SELECT size FROM contents WHERE id = ?',
+  needsFor: 'SELECT count(*) AS count FROM needs WHERE content = ? AND repository = ?',
   tag: `SELECT c.digest AS digest FROM tags t JOIN contents c ON c.id = t.content
     WHERE t.repository = (SELECT id FROM repositories WHERE name = ?) AND t.name = ?`,
   repositoriesOf: `SELECT r.name AS name FROM entries e JOIN repositories r ON r.id = e.repository

@@ -1,16 +1,13 @@
 // The usage index of one host: a SQLite file beside the store, or in memory. A write-ahead log that is not synced survives kill -9 of
 // this process; a power cut may take the last seconds with it, and only those.
-import { mkdirSync, renameSync } from 'node:fs'
-import { dirname } from 'node:path'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Arrival, ImageQuery, ImageUse, Imagined, Removal, Root, UsageIndex, Use, UsageTotals } from './usage-index.ts'
-import { questions, schema, schemaVersion } from './usage-schema.ts'
+import { openUsageFile } from './usage-file.ts'
+import { questions } from './usage-schema.ts'
 
-/** What a transaction of another process may make this one wait. */
-const busyMs = 2000
 /** Rows that are written before others get their turn: a few milliseconds. */
 const rowsPerTurn = 250
 
@@ -24,6 +21,13 @@ interface RootRow {
   readonly repositoryId: number
   /** JSON. */
   readonly tags: string
+}
+
+interface RemovedRow {
+  readonly content: number
+  readonly size: number | null
+  /** Another repository has it, too. */
+  readonly isElsewhere: number
 }
 
 type Question = keyof typeof questions
@@ -40,17 +44,7 @@ export class SqliteUsage implements UsageIndex {
 
   /** `file`: `:memory:` for one that ends with the process. One that is damaged, or of another version, is renamed aside and made anew. */
   static async open(file: string, log: Log): Promise<SqliteUsage> {
-    const { DatabaseSync: Database } = await import('node:sqlite')
-    if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
-    try {
-      return new SqliteUsage(prepared(new Database(file, { timeout: busyMs })))
-    } catch (error) {
-      if (file === ':memory:' || !isDamage(error)) throw error
-      const aside = `${file}.broken`
-      renameSync(file, aside)
-      log.error({ file, aside, error }, 'the usage index cannot be read: it is put aside and made anew from the store')
-      return new SqliteUsage(prepared(new Database(file, { timeout: busyMs })))
-    }
+    return new SqliteUsage(await openUsageFile(file, log))
   }
 
   async isComplete(): Promise<boolean> {
@@ -113,24 +107,32 @@ export class SqliteUsage implements UsageIndex {
     return rows.map((parent) => ({ digest: parent.digest, tags: JSON.parse(parent.tags) as Tag[] }))
   }
 
-  async removalOf(root: Root, imagined: Imagined): Promise<Removal> {
+  async removalOf(root: Root, imagined?: Imagined): Promise<Removal> {
     const links: { digest: Digest; kind: Root['kind'] }[] = []
     const blobs: { digest: Digest; size: number }[] = []
-    const row = this.#all<RootRow>('root', root.digest, root.repository)[0]
-    if (row === undefined) return { root, links, blobs }
-    const unlink = (content: number, digest: Digest, kind: Root['kind'], size: number | null) => {
+    const own = this.#all<RemovedRow & { id: number; repository: number }>('removed', root.digest, root.repository)[0]
+    if (own === undefined) return { root, links, blobs }
+    const unlink = ({ content, size, isElsewhere }: RemovedRow, digest: Digest, kind: Root['kind']) => {
       links.push({ digest, kind })
-      const gone = count(imagined, `link ${content}`)
-      const { count: all } = this.#all<{ count: number }>('linksTo', content)[0] ?? { count: 0 }
-      if (gone >= all && size !== null) blobs.push({ digest, size })
+      const isLast = isElsewhere === 0 || this.#isLast(imagined, `link ${content}`, 'linksTo', content)
+      if (isLast && size !== null) blobs.push({ digest, size })
     }
-    const own = this.#all<{ size: number | null }>('size', row.content)[0]
-    unlink(row.content, root.digest, root.kind, own?.size ?? null)
-    type Below = { content: number; digest: Digest; size: number | null; needed: number }
-    for (const { content, digest, size, needed } of this.#all<Below>('blobsBelow', row.id, row.repositoryId)) {
-      if (count(imagined, `need ${row.repositoryId} ${content}`) >= needed) unlink(content, digest, 'blob', size)
+    unlink(own, root.digest, root.kind)
+    type Below = RemovedRow & { digest: Digest; isNeeded: number }
+    for (const row of this.#all<Below>('blobsBelow', own.id, own.repository)) {
+      const { content, digest, isNeeded } = row
+      if (isNeeded === 0 || this.#isLast(imagined, `need ${own.repository} ${content}`, 'needsFor', content, own.repository))
+        unlink(row, digest, 'blob')
     }
     return { root, links, blobs }
+  }
+
+  /** Whether nothing is left of what the question counts, when one more of it is imagined to be gone. */
+  #isLast(imagined: Imagined | undefined, key: string, question: 'linksTo' | 'needsFor', ...values: number[]): boolean {
+    if (imagined === undefined) return false
+    const left = (imagined.get(key) ?? this.#all<{ count: number }>(question, ...values)[0]?.count ?? 0) - 1
+    imagined.set(key, left)
+    return left <= 0
   }
 
   async find(repository: RepositoryName, digest: Digest): Promise<Root | undefined> {
@@ -188,7 +190,7 @@ export class SqliteUsage implements UsageIndex {
     const id = this.#all<{ id: number }>('addEntry', content, repositoryId, ...facts)[0]?.id ?? 0
     for (const reference of references ?? []) {
       const needed = this.#content(reference)
-      if (this.#run('addNeed', id, needed) > 0) this.#run('coverBlob', needed, repositoryId)
+      if (this.#run('addNeed', id, needed, repositoryId) > 0) this.#run('coverBlob', needed, repositoryId)
     }
   }
 
@@ -260,32 +262,7 @@ export class SqliteUsage implements UsageIndex {
   }
 }
 
-function prepared(database: DatabaseSync): DatabaseSync {
-  try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608; PRAGMA cache_size = -16000')
-    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
-    if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
-    else if (version !== schemaVersion) throw new Error(`the usage index is of version ${version}`)
-    return database
-  } catch (error) {
-    database.close()
-    throw error
-  }
-}
-
-/** SQLite, "Result and Error Codes": SQLITE_CORRUPT and SQLITE_NOTADB. A wrong version counts as damage, too. */
-function isDamage(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return ('errcode' in error && (error.errcode === 11 || error.errcode === 26)) || error.message.startsWith('the usage index is of version')
-}
-
 function rootOf({ id, repository, digest, isManifest, usedAt, tags }: RootRow): Root {
   const kind = isManifest === 1 ? 'manifest' : 'blob'
   return { repository, digest, kind, usedAt, tags: JSON.parse(tags) as Tag[], cursor: `${usedAt}:${id}` }
-}
-
-function count(imagined: Imagined, key: string): number {
-  const after = (imagined.get(key) ?? 0) + 1
-  imagined.set(key, after)
-  return after
 }

@@ -2,6 +2,8 @@
 // are written as they come. Trouble with the index is logged and fails nobody's pull; what was missed is found again by use.
 import type { ContentSource, ContentSink } from '../content.ts'
 import type { StoreChanges, StoredRepository } from '../content-sink.ts'
+import { awaitedLease } from '../cluster/held-lease.ts'
+import type { Leases } from '../cluster/leases.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Digest } from '../oci/digest.ts'
 import { manifestNeeds } from '../oci/manifest.ts'
@@ -25,6 +27,8 @@ export interface UsageParts {
   readonly openIndex: () => Promise<UsageIndex>
   readonly clock: Clock
   readonly log: Log
+  /** Of all processes that share the index: one of them makes it. */
+  readonly leases: Leases
   /** What is known of uses from elsewhere when the index is made. */
   readonly formerUses?: () => Promise<readonly (Use & { readonly usedAt: number })[]>
 }
@@ -125,6 +129,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
     const { log, formerUses } = this.#parts
     try {
       const index = await this.index()
+      await using _only = await awaitedLease(this.#parts.leases, 'usage index', this.#stop.signal)
       if (onlyIfNeeded && (await index.isComplete())) {
         this.#isReady = true
         return

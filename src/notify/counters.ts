@@ -11,7 +11,7 @@ export interface NotificationCounters {
 /** `pending`: how many events wait, by endpoint. */
 export function createCounters(meters: Meters, pending: () => Iterable<Reading>): NotificationCounters {
   const name = 'registry_notifications'
-  meters.gauge(`${name}_pending_total`, 'Events that wait for an endpoint.', ['endpoint'], pending)
+  meters.gauge(`${name}_pending_total`, 'Events that wait for an endpoint.', ['endpoint'], pending, 'sum')
   return {
     events: meters.counter(`${name}_events_total`, 'Events for endpoints, by what became of them.', 'endpoint', 'type'),
     status: meters.counter(`${name}_status_total`, 'Answers of endpoints.', 'endpoint', 'code'),

@@ -54,7 +54,7 @@ export function createFacts(meters: Meters): Facts {
   for (const event of ['started', 'joined', 'resumed', 'completed', 'failed', 'unkept']) fills.of(event)
   const fillsInFlight = () =>
     ['completed', 'failed', 'unkept'].reduce((left, event) => left - fills.of(event).value, fills.of('started').value)
-  meters.gauge('entrepot_fills_in_flight', 'Blobs on their way in right now.', [], () => [[[], fillsInFlight()]])
+  meters.gauge('entrepot_fills_in_flight', 'Blobs on their way in right now.', [], () => [[[], fillsInFlight()]], 'sum')
   const acted = meters.histogram('registry_storage_action_seconds', 'Actions of the storage driver.', secondsBounds, 'driver', 'action')
   const lookups = meters.counter('registry_storage_cache_requests_total', 'Questions to the descriptor cache.').of()
   const hits = meters.counter('registry_storage_cache_hits_total', 'Of these, answered from it.').of()

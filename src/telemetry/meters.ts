@@ -89,6 +89,8 @@ export type Reading = readonly [labels: Labels, value: number]
 export interface Reader {
   readonly facts: MeterFacts
   readonly kind: 'gauge' | 'counter'
+  /** How those of several processes become one; see samples.ts. */
+  readonly across: 'sum' | 'max' | 'min'
   readonly read: () => Iterable<Reading>
 }
 
@@ -104,14 +106,14 @@ export class Meters {
     return this.#add(new Histogram({ name, help, labelNames }, bounds))
   }
 
-  /** What is as large as it is right now. */
-  gauge(name: string, help: string, labelNames: Labels, read: () => Iterable<Reading>): void {
-    this.#add({ facts: { name, help, labelNames }, kind: 'gauge', read })
+  /** What is as large as it is right now. `across`: of several processes the sum, or the largest, or the smallest. */
+  gauge(name: string, help: string, labelNames: Labels, read: () => Iterable<Reading>, across: Reader['across'] = 'max'): void {
+    this.#add({ facts: { name, help, labelNames }, kind: 'gauge', across, read })
   }
 
   /** What is counted elsewhere, and only grows. */
   counted(name: string, help: string, labelNames: Labels, read: () => Iterable<Reading>): void {
-    this.#add({ facts: { name, help, labelNames }, kind: 'counter', read })
+    this.#add({ facts: { name, help, labelNames }, kind: 'counter', across: 'sum', read })
   }
 
   /** What one of them says now; nothing when there is none of this name, or it is a histogram. */

@@ -12,7 +12,8 @@ const one = (value: () => number | undefined) => (): Reading[] => {
 /** Event-loop delay is measured from here on, between two scrapes each. */
 export function addProcessMeters(meters: Meters): void {
   const startedAt = performance.timeOrigin / 1000
-  const gauge = (name: string, help: string, value: () => number | undefined) => meters.gauge(name, help, [], one(value))
+  const gauge = (name: string, help: string, value: () => number | undefined, across: 'sum' | 'min' = 'sum') =>
+    meters.gauge(name, help, [], one(value), across)
   meters.counted(
     'process_cpu_seconds_total',
     'Processor time, of user and system.',
@@ -22,7 +23,7 @@ export function addProcessMeters(meters: Meters): void {
       return (user + system) / 1e6
     }),
   )
-  gauge('process_start_time_seconds', 'Start, in seconds since 1970.', () => startedAt)
+  gauge('process_start_time_seconds', 'Start, in seconds since 1970.', () => startedAt, 'min')
   gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
   gauge('process_open_fds', 'Open file descriptors.', openFiles)
   gauge('nodejs_heap_size_total_bytes', 'Heap.', () => process.memoryUsage().heapTotal)

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
 import { FactHost, factsOfPrimary } from '../../src/cluster/worker-facts.ts'
 import { LeaseHost, WorkerLeases } from '../../src/cluster/worker-leases.ts'
-import { answerWorker, type Channel, type Link, linkTo, type Services } from '../../src/cluster/worker-link.ts'
+import { answerQuestions, type Channel, type Link, linkTo, type Services } from '../../src/cluster/worker-link.ts'
 
 /** A worker that has the primary's services. Messages are copied, as between processes. */
 function workerWith(services: Services): Link {
@@ -13,7 +13,7 @@ function workerWith(services: Services): Link {
     send: (message) => setImmediate(() => other.emit('message', JSON.parse(JSON.stringify(message)))),
     on: (event, listener) => own.on(event, listener),
   })
-  answerWorker(end(there, here), services)
+  answerQuestions(end(there, here), services)
   return linkTo(end(here, there))
 }
 
