@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly config?: Readonly<Record<string, unknown>>
   readonly proxy?: Readonly<Record<string, unknown>>
   readonly http?: Readonly<Record<string, unknown>>
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>
   /** The largest file that the process may write, in bytes. */
   readonly largestFileBytes?: number
 }
@@ -43,7 +45,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const node = [process.execPath, '--import', join(root, 'test/support/names.ts'), join(root, 'src/main.ts'), 'serve', file]
   const limit = options.largestFileBytes === undefined ? [] : ['prlimit', `--fsize=${options.largestFileBytes}`, '--']
   const [command = '', ...args] = [...limit, ...node]
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   let log = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -55,7 +55,7 @@ export async function startRadosgw(): Promise<Radosgw> {
   await tool('ceph-mon', '-i', 'a', '--mkfs', '--monmap', map)
   await daemon('mon', 'ceph-mon', '-i', 'a')
   const disk = randomUUID()
-  await tool('ceph', '--connect-timeout', '20', 'osd', 'new', disk)
+  await insistently(() => tool('ceph', '--connect-timeout', '20', 'osd', 'new', disk))
   await tool('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', disk)
   await insistently(async () => (await daemon('osd', 'ceph-osd', '-i', '0')).waitForOutput(/booting -> active/))
   const [accessKey, secretKey] = ['test', 'testing']
@@ -116,7 +116,7 @@ export async function startRadosgw(): Promise<Radosgw> {
   }
 }
 
-/** The storage daemon ends without a word in one start of three, while the monitor still makes up its mind. */
+/** While the monitor still makes up its mind it refuses commands, and the storage daemon ends without a word in one start of three. */
 async function insistently(start: () => Promise<unknown>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {

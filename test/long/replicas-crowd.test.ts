@@ -1,0 +1,112 @@
+// 300 clients ask three replicas behind haproxy for one cold blob: one transfer from upstream, also when the replica that fetches is killed.
+// ENTREPOT_CROWD_MEBIBYTES sets the size; the usual one lets a small machine end within minutes.
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
+import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { bigBlob, type BlobSource } from '../support/images.ts'
+import { needsPackages } from '../support/packages.ts'
+import { until } from '../support/until.ts'
+import { questionsTo } from '../scenarios/scene.ts'
+import { type Cluster, clusterPackages, startCluster } from './cluster.ts'
+import type { CrowdMessage, CrowdOrder, CrowdReport } from './crowd-clients.ts'
+
+const name = 'a crowd before replicas'
+const mebibyte = 1024 * 1024
+const size = Number(process.env['ENTREPOT_CROWD_MEBIBYTES'] ?? 64) * mebibyte
+const clients = 300
+const hashing = 20
+const repository = 'library/crowd'
+/** So that the transfer lasts, and somebody can die in its middle. */
+const upstreamSeconds = 12
+
+interface Crowd {
+  /** Resolves when the first client has half of the blob. */
+  readonly half: Promise<unknown>
+  readonly report: Promise<CrowdReport>
+}
+
+function sendCrowd(order: CrowdOrder): Crowd {
+  const child = fork(join(import.meta.dirname, 'crowd-clients.ts'), { serialization: 'advanced' })
+  const half = Promise.withResolvers<void>()
+  const report = Promise.withResolvers<CrowdReport>()
+  child.on('message', (message: CrowdMessage) => {
+    if (message === 'reached') return half.resolve()
+    report.resolve(message)
+    child.disconnect()
+  })
+  once(child, 'exit').then(([code]) => report.reject(new Error(`the clients' process ended with ${code}`)), report.reject)
+  child.send(order)
+  return { half: half.promise, report: report.promise }
+}
+
+async function checksumOf(blob: BlobSource): Promise<number> {
+  let sum = 0
+  for await (const chunk of blob.read(0, blob.size)) sum = crc32(chunk, sum)
+  return sum
+}
+
+describe(name, await needsPackages(name, clusterPackages), () => {
+  let cluster: Cluster
+
+  before(async () => {
+    cluster = await startCluster()
+    cluster.hub.bytesPerSecond = size / upstreamSeconds
+  })
+  after(() => cluster?.[Symbol.asyncDispose]())
+
+  async function begin(seed: string) {
+    const blob = await bigBlob({ seed, size })
+    cluster.hub.addBlob(repository, blob)
+    cluster.hub.clearLedger()
+    const path = `/v2/${repository}/blobs/${blob.digest}`
+    return { blob, ...sendCrowd({ port: cluster.port, path, size, clients, hashing, tellAt: size / 2 }) }
+  }
+
+  async function assertRight(blob: BlobSource, report: CrowdReport): Promise<void> {
+    const { digests, checksums, failures } = report
+    assert.deepEqual(failures, [])
+    assert.deepEqual([...new Set(digests)], [blob.digest])
+    assert.deepEqual([...new Set(checksums)], [await checksumOf(blob)])
+    assert.equal(digests.length + checksums.length, clients)
+    await until('nobody holds the lease', async () => (await cluster.leases()).length === 0, 60_000)
+    const { Contents = [] } = await cluster.s3.client.send(new ListObjectsV2Command({ Bucket: cluster.bucket }))
+    const stored = Contents.filter(
+      ({ Key }) => Key?.endsWith(`/${blob.digest.slice('sha256:'.length)}/data`) && !Key.startsWith('entrepot/'),
+    )
+    assert.deepEqual(
+      stored.map(({ Size }) => Size),
+      [size],
+    )
+  }
+
+  const sent = () => cluster.hub.bytesSent({ kind: 'cdn' }) / size
+
+  it('one transfer from upstream for all of them', async (test) => {
+    const { blob, report } = await begin('crowd of replicas')
+    await assertRight(blob, await report)
+    test.diagnostic(`upstream sent ${sent().toFixed(4)} x the blob`)
+    assert.ok(sent() <= 1.01, `upstream sent ${sent()} x the blob`)
+    assert.equal((await report).resumed, 0)
+  })
+
+  it('the replica that fetches is killed in the middle: the others go on from what they have, and its clients by Range', async (test) => {
+    const { blob, half, report } = await begin('crowd of replicas, one killed')
+    await half
+    const value = await cluster.redis.cli('GET', `entrepot:lease:{fill:${blob.digest}}`)
+    const holder = cluster.replicas.find(({ url }) => value.endsWith(` ${url}`))
+    assert.ok(holder !== undefined, value)
+    await holder.kill()
+    const { resumed } = await report
+    await assertRight(blob, await report)
+    test.diagnostic(`upstream sent ${sent().toFixed(4)} x the blob; ${resumed} of ${clients} clients had to go on by Range`)
+    assert.ok(sent() <= 1.05, `upstream sent ${sent()} x the blob: ${cluster.hub.describeLedger()}`)
+    // Those of the two that live notice nothing.
+    assert.ok(resumed > 0 && resumed < clients / 2, `${resumed} clients had to go on by Range`)
+    const { headers } = await questionsTo(() => cluster).blob(repository, blob.digest, { method: 'HEAD' })
+    assert.equal(headers['x-cache'], 'hit')
+  })
+})
