@@ -1,18 +1,20 @@
 // Private images by way of the mirror, pulled by real clients: with the credentials that each is given in its own way, and without.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { createAuthority } from '../support/authority.ts'
 import { type PrivateScene, startPrivate } from '../scenarios/private.ts'
 import { busyboxImage } from '../support/busybox-image.ts'
 import { needsRootAndPackages } from '../support/packages.ts'
+import { startRegistry } from '../support/registry.ts'
 import { type Containerd, startContainerd } from '../support/servers/containerd.ts'
 import { type Dockerd, startDockerd } from '../support/servers/dockerd.ts'
 import { openPodman, type Podman } from '../support/servers/podman.ts'
 import { openSkopeo, type Skopeo } from '../support/servers/skopeo.ts'
 
-const required = await needsRootAndPackages('clients/private', ['docker.io', 'containerd', 'podman', 'skopeo', 'busybox-static'])
+const required = await needsRootAndPackages('clients/private', ['docker.io', 'containerd', 'podman', 'skopeo', 'busybox-static', 'openssl'])
 const users = { alice: 'wonder', bob: 'builder' }
 type User = keyof typeof users
 
@@ -69,6 +71,9 @@ describe('private images through the mirror', required, () => {
     await docker('rmi', `${host}/secret/app`)
     await assert.rejects(docker('pull', `${host}/secret/app`), /denied/)
     await docker('pull', `${host}/open/app`)
+    const { stdout } = await docker('search', `${host}/app`)
+    assert.match(stdout, /open\/app/)
+    assert.doesNotMatch(stdout, /secret/)
   })
 
   test('skopeo and podman send what they were given for the mirror', async () => {
@@ -97,5 +102,23 @@ describe('private images through the mirror', required, () => {
     await containerd.pull('docker.io/secret/app:latest', '--user', `alice:${users.alice}`)
     await containerd.ctr('images', 'pull', '--plain-http', '--user', `alice:${users.alice}`, `${host}/secret/app:latest`)
     await containerd.ctr('images', 'pull', '--plain-http', `${host}/open/app:latest`)
+  })
+
+  test('over TLS, without which nobody is asked for credentials', async () => {
+    const authority = parts.use(await createAuthority())
+    const { certificateFile: certificate, keyFile: key } = await authority.issue('mirror')
+    const proxy = { username: 'mirror', password: 'm', authorization: 'upstream' }
+    const { port } = parts.use(
+      await startRegistry({ upstream: scene.hub.url, proxy, config: { http: { addr: '127.0.0.1:0', tls: { certificate, key } } } }),
+    )
+    const certificates = await mkdtemp(join(folder, 'certs-'))
+    await copyFile(authority.caFile, join(certificates, 'ca.crt'))
+    const inspect = (repository: string, ...flags: string[]) =>
+      skopeo('inspect', '--cert-dir', certificates, ...flags, `docker://localhost:${port}/${repository}:latest`)
+    await inspect('open/app')
+    await inspect('secret/app', '--creds', `alice:${users.alice}`)
+    await assert.rejects(inspect('secret/app', '--creds', `bob:${users.bob}`), /denied/)
+    await assert.rejects(inspect('secret/app', '--creds', 'alice:guess'), /unauthorized|invalid username\/password/)
+    await assert.rejects(inspect('secret/app'), /denied/)
   })
 })
