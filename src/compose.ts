@@ -57,7 +57,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const mirror = config.proxy === undefined ? undefined : await openMirror(config.proxy, mirrorParts, building)
   const { content, nameOf, own } = await serveOwn(config, { store: store.content, mirror, openSecret: cluster.secret })
   startUpkeep(config, { own, store, mirror: mirror?.content, leases: cluster.leases, clock, log, health }, building)
-  const access = await openPrivate(config, { catalog: store.content, mirror, own, cluster, clock, log }, building)
+  const access = await openPrivate(config, { store, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
   const observers = await openObservers(config, { ...parts, counting, requests, store: store.content }, building)
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))

@@ -9,17 +9,20 @@ import type { Catalog } from '../content.ts'
 import type { OwnContent } from '../http/own-content.ts'
 import type { Clock } from '../lib/clock.ts'
 import { OpenCatalog } from '../mirror/access-catalog.ts'
+import { PublicNotes } from '../mirror/access-notes.ts'
 import { RepositoryAccess } from '../mirror/access.ts'
 import type { RepositoryName } from '../oci/names.ts'
+import { publicNotesPath } from '../store/layout.ts'
 import type { Log } from '../telemetry/log.ts'
 import { openAuthentication } from './auth.ts'
 import type { Cluster } from './cluster.ts'
 import type { Mirror } from './mirror.ts'
+import type { Store } from './store.ts'
 
 type Proxy = NonNullable<Config['proxy']>
 
 export interface PrivateParts {
-  readonly catalog: Catalog
+  readonly store: Store
   readonly mirror: Mirror | undefined
   readonly own: OwnContent | undefined
   readonly cluster: Pick<Cluster, 'shared' | 'secret'>
@@ -36,13 +39,14 @@ export interface Private {
 /** Throws Errors that name the configuration key. */
 export async function openPrivate(config: Config, parts: PrivateParts, building: AsyncDisposableStack): Promise<Private> {
   const { proxy } = config
-  const { catalog, own, log } = parts
+  const { own, log } = parts
+  const catalog = parts.store.content
   const login = await openAuthentication(config, parts, building)
   if (proxy === undefined || proxy.authorization === 'shared') {
     if (proxy !== undefined) warnOfSharing(proxy, login, log)
     return { authenticator: login, catalog }
   }
-  const access = building.use(openAccess(proxy, parts))
+  const access = building.use(await openAccess(proxy, parts, building))
   const isOurs = own?.isOwn ?? (() => false)
   const isOpen = (repository: RepositoryName) => isOurs(repository) || access.wasPublic(repository)
   return {
@@ -54,17 +58,21 @@ export async function openPrivate(config: Config, parts: PrivateParts, building:
   }
 }
 
-function openAccess(proxy: Proxy, { mirror, cluster, clock }: PrivateParts): RepositoryAccess {
+async function openAccess(
+  proxy: Proxy,
+  { mirror, cluster, store, clock, log }: PrivateParts,
+  building: AsyncDisposableStack,
+): Promise<RepositoryAccess> {
   const callers = mirror?.callers
   if (callers === undefined) {
-    throw new Error('proxy.authorization: found upstream, and proxy.offline forbids to ask upstream; allowed with proxy.offline: shared')
+    throw new Error('proxy.authorization: there is no upstream to ask')
   }
   return new RepositoryAccess({
     rules: callers.rules,
     questionsTo: callers.of,
     ttlMs: proxy.authorizationttl,
     publicGraceMs: proxy.tags.staleiferror,
-    shared: cluster.shared?.facts,
+    shared: cluster.shared?.facts ?? building.use(await PublicNotes.open({ file: store.driver, path: publicNotesPath, clock, log })),
     clock,
   })
 }

@@ -10,9 +10,12 @@ type Proxy = NonNullable<Config['proxy']>
 type Upstream = Proxy['upstreams'][string]
 type Remote = Omit<Proxy['mirrors'][number], 'remoteurl'> & { readonly remoteurl?: string | undefined }
 
+const longestTtlMs = 24 * 3_600_000
+
 export function checkProxy(proxy: Proxy, findings: Findings): void {
   checkRemote(proxy, ['proxy'], findings)
   checkMirrors(proxy.mirrors, ['proxy'], findings)
+  checkAuthorization(proxy, findings)
   const main = new URL(proxy.remoteurl)
   const seen = new Set(dockerHubHosts.includes(main.hostname) ? dockerHubHosts : [main.host])
   for (const [host, upstream] of Object.entries(proxy.upstreams)) {
@@ -29,6 +32,23 @@ export function checkProxy(proxy: Proxy, findings: Findings): void {
       if (words !== undefined) findings.warn('odd', ['proxy', 'repositories', list, at], words)
     }
   }
+}
+
+function checkAuthorization(
+  { authorization, authorizationttl, authorizationinsecure, accounts, offline }: Proxy,
+  findings: Findings,
+): void {
+  if (authorization === 'upstream') {
+    if (offline) {
+      findings.error(['proxy', 'authorization'], 'found upstream, and proxy.offline forbids to ask it; allowed with proxy.offline: shared')
+    }
+    if (authorizationttl > longestTtlMs) {
+      findings.warn('odd', ['proxy', 'authorizationttl'], 'who loses his rights upstream goes on reading here for more than a day')
+    }
+    return
+  }
+  const idle = [...(authorizationinsecure ? ['authorizationinsecure'] : []), ...(Object.keys(accounts).length > 0 ? ['accounts'] : [])]
+  for (const key of idle) findings.warn('odd', ['proxy', key], 'has no effect without proxy.authorization: upstream')
 }
 
 function checkUpstream(host: string, upstream: Upstream, path: ConfigPath, findings: Findings): void {

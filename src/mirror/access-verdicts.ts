@@ -131,3 +131,9 @@ export class Verdicts {
     return standIn.verdict
   }
 }
+
+/** Of what another program has kept. */
+export function isJudgement(value: unknown): value is Judgement {
+  if (typeof value !== 'object' || value === null || !('verdict' in value) || !('at' in value)) return false
+  return (value.verdict === 'granted' || value.verdict === 'denied') && typeof value.at === 'number'
+}

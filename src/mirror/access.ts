@@ -1,10 +1,9 @@
 // Who may read what of the mirrored: as upstream says itself, asked with the caller's own credentials, or with none. Public is what
 // can be read without any. Verdicts are about a repository, never about a digest: a blob is as secret as the name it is asked under.
-import type { SharedFacts } from '../cluster/shared-facts.ts'
 import { UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { RepositoryName } from '../oci/names.ts'
-import { type Judgement, type Lives, type Verdict, Verdicts } from './access-verdicts.ts'
+import { isJudgement, type Judgement, type Lives, type Verdict, Verdicts } from './access-verdicts.ts'
 import { destinationOf, type RoutingRules } from './routing.ts'
 
 /** Somebody's credentials for the main upstream. */
@@ -25,6 +24,11 @@ export interface AccessQuestions {
   checkLogin(credentials: { readonly username: string; readonly password: string }, signal: AbortSignal): Promise<Verdict>
 }
 
+export interface PublicFacts {
+  find(keys: readonly string[]): Promise<readonly unknown[]>
+  put(key: string, judgement: Judgement, ttlMs: number): void
+}
+
 export interface AccessOptions {
   readonly rules: RoutingRules
   /** Of the registry of this host; of `undefined`, the main one. */
@@ -33,8 +37,8 @@ export interface AccessOptions {
   readonly ttlMs: number
   /** How long what was public is taken to be public while upstream cannot be asked. */
   readonly publicGraceMs: number
-  /** What replicas tell each other; `undefined`: there are none. */
-  readonly shared?: SharedFacts | undefined
+  /** What other replicas, or a process before this one, have heard. */
+  readonly shared?: PublicFacts | undefined
   readonly clock: Clock
 }
 
@@ -134,7 +138,7 @@ export class RepositoryAccess implements Disposable {
     this.#stop.abort(new Error('the mirror is stopping'))
   }
 
-  /** What another replica has heard a short while ago, or upstream. */
+  /** What others have heard a short while ago, or upstream. */
   async #learnPublic(repository: RepositoryName): Promise<Judgement> {
     const [heard] = (await this.#options.shared?.find([factKey(repository)])) ?? []
     if (!isJudgement(heard)) return this.#askPublic(repository)
@@ -163,9 +167,4 @@ function grantKey(callerKey: string, repository: RepositoryName): string {
 
 function factKey(repository: RepositoryName): string {
   return `access:${repository}`
-}
-
-function isJudgement(value: unknown): value is Judgement {
-  if (typeof value !== 'object' || value === null || !('verdict' in value) || !('at' in value)) return false
-  return (value.verdict === 'granted' || value.verdict === 'denied') && typeof value.at === 'number'
 }

@@ -39,6 +39,8 @@ export const quarantineFolder = '/entrepot/quarantine'
 export const usageIndexPath = '/entrepot/usage/index.sqlite'
 /** distribution's proxy keeps it at the root of the driver. */
 export const schedulerStatePath = '/scheduler-state.json'
+/** What is public upstream, as far as it was asked. */
+export const publicNotesPath = '/entrepot/public.json'
 export const touchedFolder = '/entrepot/touched'
 
 /** Of blobs, links and uploads: what object stores need not look for as a folder. No name of a repository or tag can look like it. */

@@ -224,6 +224,10 @@ test('what is allowed and odd is told', () => {
   const odd = (line: string): string => warningsOf(`${least}${line}`, 'odd').join('\n')
   assert.match(odd('proxy: {remoteurl: "https://h", password: p}'), /has no effect without proxy.username/)
   assert.match(odd('proxy: {remoteurl: "https://h", username: u}'), /has no effect without proxy.password/)
+  const accounts = 'accounts: {anna: {username: u, password: p}}'
+  assert.match(odd(`proxy: {remoteurl: "https://h", ${accounts}}`), /has no effect without proxy.authorization: upstream/)
+  assert.equal(odd(`proxy: {remoteurl: "https://h", authorization: upstream, ${accounts}}`), '')
+  assert.match(odd('proxy: {remoteurl: "https://h", authorization: upstream, authorizationttl: 25h}'), /for more than a day/)
   assert.match(odd('proxy: {remoteurl: "https://hub.docker.com"}'), /did you mean https:\/\/registry-1.docker.io/)
   assert.match(odd('proxy: {remoteurl: "https://u:sesame@h"}'), /write proxy.username/)
   assert.match(odd('proxy: {username: u}'), /nothing is mirrored/)
