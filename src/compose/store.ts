@@ -19,6 +19,7 @@ import { LocalContent } from '../store/local-content.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { StoreFacts } from '../telemetry/facts.ts'
 import type { Log } from '../telemetry/log.ts'
+import { openAzure } from './azure-storage.ts'
 import { openObjectStorage } from './object-storage.ts'
 import { manifestRulesOf } from './own.ts'
 
@@ -47,8 +48,8 @@ export async function openStore(config: Config, parts: StoreParts): Promise<Stor
       ? new FilesystemDriver({ root: resolve(filesystem.rootdirectory) })
       : inmemory !== undefined
         ? new MemoryDriver({ clock })
-        : await openObjectStorage(config, { log, clock })
-  if (plain === undefined) throw new Error('storage: only the drivers filesystem, inmemory, s3 and gcs are built so far')
+        : ((await openObjectStorage(config, { log, clock })) ?? (await openAzure(config, { log, clock })))
+  if (plain === undefined) throw new Error('storage: only the drivers filesystem, inmemory, s3, gcs and azure are built')
   const driver = facts === undefined ? plain : measuredDriver(plain, facts)
   const content = new LocalContent({
     driver,

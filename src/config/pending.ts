@@ -10,7 +10,6 @@ const notYet = 'not built yet, so it has no effect'
 
 /** `a.b` → what to say when it is set. A longer path below a shorter one is not said twice. */
 const pending: Readonly<Record<string, string>> = {
-  'storage.azure': 'the Azure driver is not built yet: the server cannot start with it',
   'cluster.advertise': `streaming fills from replica to replica is ${notYet}`,
   policy: `the policy on repository classes is ${notYet}`,
 }
@@ -20,6 +19,7 @@ const mastersOnly = 'has no effect here: only masters are asked'
 
 const ignored: Readonly<Record<string, string>> = {
   'log.reportcaller': 'has no effect here',
+  'storage.azure.skipverify': 'has no effect here: certificates of the storage are always verified',
   'storage.tag.concurrencylimit': 'has no effect here: tags are looked up with a bound of their own',
   'proxy.cachewritetimeout': 'has no effect here: a write to the cache is never waited for',
   middleware: "distribution's middleware has no counterpart here",

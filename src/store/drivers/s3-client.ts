@@ -7,7 +7,7 @@ import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
 import { Agent } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { Outage, type Trouble } from './s3-outage.ts'
+import { isNetworkTrouble, Outage, type Trouble } from './outage.ts'
 import type { S3Keys } from './s3-signer.ts'
 
 /** As in distribution's configuration; sizes in bytes. */
@@ -162,14 +162,8 @@ async function baseOf(sdk: S3Sdk, settings: S3ClientConfig, bucket: string): Pro
 export function troubleOf(error: unknown): Trouble {
   const status = statusOf(error)
   if (status !== undefined) return status >= 500 || status === 429 ? 'busy' : undefined
-  if (!(error instanceof Error)) return undefined
-  const { code } = error as NodeJS.ErrnoException
-  const isNetwork = typeof code === 'string' && /^(E[A-Z]+|UND_ERR_.+)$/.test(code) && !localCodes.has(code)
-  return isNetwork || error.name === 'TimeoutError' ? 'away' : undefined
+  return isNetworkTrouble(error) || (error instanceof Error && error.name === 'TimeoutError') ? 'away' : undefined
 }
-
-/** Of files on this machine, which are none of the storage's trouble. */
-const localCodes = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EMFILE', 'ENFILE', 'EIO', 'ENOSPC', 'EROFS'])
 
 /** The HTTP status of an answer that became an error; `undefined`: there was no answer. */
 export function statusOf(error: unknown): number | undefined {

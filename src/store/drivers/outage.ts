@@ -67,3 +67,13 @@ export class Outage {
     this.#log.info({ storage: this.#where }, 'the object storage is back')
   }
 }
+
+/** Of the connection, by the code that the system or undici gives it. */
+export function isNetworkTrouble(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code } = error as NodeJS.ErrnoException
+  return typeof code === 'string' && /^(E[A-Z]+|UND_ERR_.+)$/.test(code) && !localCodes.has(code)
+}
+
+/** Of files on this machine, which are none of the storage's trouble. */
+const localCodes = new Set(['ENOENT', 'EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'EMFILE', 'ENFILE', 'EIO', 'ENOSPC', 'EROFS'])
