@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { openAzure } from '../../../src/compose/azure-storage.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -10,7 +12,6 @@ import type { AzureDriver } from '../../../src/store/drivers/azure.ts'
 import { silentLog } from '../../../src/telemetry/log.ts'
 import { storageDriverContract } from '../../contracts/storage-driver.ts'
 import { seededBytes } from '../../support/images.ts'
-import { runProgram } from '../../support/servers/program.ts'
 import { until } from '../../support/until.ts'
 import { account, accountKey, startAzureStub } from './azure-stub.ts'
 
@@ -171,7 +172,7 @@ describe('the Azure driver on a stand-in', () => {
       registerHooks({ resolve })
       const { connectAzure } = await import(${JSON.stringify(connect)})
       await connectAzure({}, {}).catch((error) => console.log(error.message))`
-    const { stdout } = await runProgram(process.execPath, ['--input-type=module', '-e', program])
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])
     assert.match(stdout, /^storage\.azure: the package @azure\/storage-blob is not installed: npm install @azure\/storage-blob/)
   })
 })
