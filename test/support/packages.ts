@@ -17,6 +17,7 @@ const PROGRAM_OF_PACKAGE = {
   'ceph-common': 'ceph',
   'ceph-mon': 'ceph-mon',
   'ceph-osd': 'ceph-osd',
+  chromium: 'chromium',
   containerd: 'containerd',
   'docker-registry': 'docker-registry',
   'docker.io': 'dockerd',
