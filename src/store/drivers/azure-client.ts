@@ -1,9 +1,10 @@
 // The connection to one container of Azure Blob Storage: whose key signs, how often is asked again, and what its errors mean.
 // The SDK is an optional package: only who keeps content in Azure installs it, and it is imported only then.
 import type * as Sdk from '@azure/storage-blob'
-import type { ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob'
+import type { ContainerClient } from '@azure/storage-blob'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { AzureSigner } from './azure-signer.ts'
 import { isNetworkTrouble, Outage, type Trouble } from './outage.ts'
 
 /** As in distribution's configuration. */
@@ -36,10 +37,6 @@ export interface AzureConnection {
   sign(blobName: string, now: number): string
 }
 
-/** What an address that a client is sent to is good for, as in distribution. */
-const redirectMs = 20 * 60_000
-/** Clocks differ a little. */
-const signedBeforeMs = 10_000
 const tryTimeoutMs = 60_000
 const maxRetryDelayMs = 10_000
 
@@ -56,11 +53,16 @@ export async function connectAzure(options: AzureOptions, { clock, log }: AzureP
   const container = service.getContainerClient(options.container)
   const { credential } = service
   if (!(credential instanceof sdk.StorageSharedKeyCredential)) throw new Error('storage.azure.connectionstring: it has no AccountKey')
+  const signer = new AzureSigner({
+    account: credential.accountName,
+    key: /AccountKey=([^;]+)/i.exec(options.connectionString ?? '')?.[1] ?? options.accountKey ?? '',
+    container: options.container,
+    containerUrl: container.url,
+  })
   return {
     container,
     outage: new Outage({ where: container.url, clock, log, troubleOf }),
-    sign: (blobName, now) =>
-      `${container.getBlobClient(blobName).url}?${accessTo(sdk, options, credential, { blobName, url: container.url, now })}`,
+    sign: (blobName, now) => signer.sign(blobName, now),
   }
 }
 
@@ -84,23 +86,6 @@ function serviceOf(sdk: typeof Sdk, options: AzureOptions, pipeline: Sdk.Storage
   if (accountKey === undefined) throw new Error('storage.azure.accountkey: missing; allowed: a key of the account, or connectionstring')
   const credential = new sdk.StorageSharedKeyCredential(accountName, accountKey)
   return new sdk.BlobServiceClient(options.serviceUrl ?? `https://${accountName}.blob.${realm}`, credential, pipeline)
-}
-
-function accessTo(
-  sdk: typeof Sdk,
-  { container }: AzureOptions,
-  credential: StorageSharedKeyCredential,
-  { blobName, url, now }: { readonly blobName: string; readonly url: string; readonly now: number },
-): string {
-  const values = {
-    containerName: container,
-    blobName,
-    permissions: sdk.BlobSASPermissions.parse('r'),
-    startsOn: new Date(now - signedBeforeMs),
-    expiresOn: new Date(now + redirectMs),
-    ...(url.startsWith('https:') ? { protocol: sdk.SASProtocol.Https } : {}),
-  }
-  return sdk.generateBlobSASQueryParameters(values, credential).toString()
 }
 
 function troubleOf(error: unknown): Trouble {

@@ -143,6 +143,14 @@ describe('the Azure driver on a stand-in', () => {
     assert.equal((await fetch(address.replace('sp=r', 'sp=rw'))).status, 403)
   })
 
+  it('a connection string stands for the account, its key and its address', async () => {
+    await using stub = await startAzureStub('registry')
+    const connectionstring = `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${accountKey};BlobEndpoint=${stub.url};`
+    const driver = await openOn('http://127.0.0.1:1/nowhere', { connectionstring, accountname: 'another', accountkey: 'bm9uZQ==' })
+    await driver.write('/a', Buffer.from('x'))
+    assert.equal(await (await fetch(driver.redirect?.('/a') ?? '')).text(), 'x')
+  })
+
   it('a busy service is asked again', async () => {
     await using opened = await openStub()
     const { driver, stub } = opened
