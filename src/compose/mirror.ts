@@ -21,6 +21,7 @@ import type { Room } from '../mirror/room.ts'
 import { createRouting, nameOf, type RoutingRules } from '../mirror/routing.ts'
 import { sharedTransfers } from '../mirror/shared-transfers.ts'
 import type { Counting } from './metrics.ts'
+import type { RepositoryName } from '../oci/names.ts'
 import type { StorageDriver } from '../store/driver.ts'
 import type { LocalContent } from '../store/local-content.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -47,13 +48,20 @@ export interface MirrorParts {
 
 export interface Mirror {
   /** What upstream says of whom; `undefined`: there is none to ask. */
-  readonly callers: { readonly rules: RoutingRules; readonly of: (host: string | undefined) => Callers } | undefined
+  readonly callers: MirrorCallers | undefined
   readonly content: ContentSource
   /** `undefined`: offline. */
   readonly running: Pick<PullThrough, 'fills' | 'outages' | 'refresh'> | undefined
   /** `undefined`: nobody else asks for what is being filled here. */
   readonly peers: PeerAccess | undefined
   readonly nameOf: NameOf
+}
+
+interface MirrorCallers {
+  readonly rules: RoutingRules
+  /** `undefined`: every repository is. */
+  readonly isAdmitted: ((repository: RepositoryName) => boolean) | undefined
+  readonly questionsTo: (host: string | undefined) => Callers
 }
 
 /** What it opens is closed with `building`. Throws Errors that name the configuration key. Asks nobody anything. */
@@ -65,7 +73,7 @@ export async function openMirror(proxy: Proxy, parts: MirrorParts, building: Asy
   const content = pullThrough ?? new OfflineContent(local)
   const isAdmitted = createAdmission(proxy.repositories, rules)
   return {
-    callers: upstreams && { rules, of: upstreams.callersOf },
+    callers: upstreams && { rules, isAdmitted, questionsTo: upstreams.callersOf },
     running: pullThrough,
     content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
     peers: cluster.shared === undefined || pullThrough === undefined ? undefined : peerAccessOf(await cluster.secret(), pullThrough, clock),

@@ -68,8 +68,7 @@ async function openAccess(
     throw new Error('proxy.authorization: there is no upstream to ask')
   }
   return new RepositoryAccess({
-    rules: callers.rules,
-    questionsTo: callers.of,
+    ...callers,
     ttlMs: proxy.authorizationttl,
     publicGraceMs: proxy.tags.staleiferror,
     shared: cluster.shared?.facts ?? building.use(await PublicNotes.open({ file: store.driver, path: publicNotesPath, clock, log })),

@@ -4,7 +4,7 @@ import { UpstreamFailure } from '../content.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { isJudgement, type Judgement, type Lives, type Verdict, Verdicts } from './access-verdicts.ts'
-import { destinationOf, type RoutingRules } from './routing.ts'
+import { type Destination, destinationOf, type RoutingRules } from './routing.ts'
 
 /** Somebody's credentials for the main upstream. */
 export interface Caller {
@@ -33,6 +33,8 @@ export interface AccessOptions {
   readonly rules: RoutingRules
   /** Of the registry of this host; of `undefined`, the main one. */
   readonly questionsTo: (host: string | undefined) => AccessQuestions
+  /** Of the others nobody is asked; `undefined`: there are none. */
+  readonly isAdmitted?: ((repository: RepositoryName) => boolean) | undefined
   /** proxy.authorizationttl. */
   readonly ttlMs: number
   /** How long what was public is taken to be public while upstream cannot be asked. */
@@ -81,7 +83,7 @@ export class RepositoryAccess implements Disposable {
     return this.#public.last(repository)?.verdict === 'granted'
   }
 
-  /** Names of no registry that is served here are not public. Throws UpstreamFailure. */
+  /** Names that nobody is asked for are not public. Throws UpstreamFailure. */
   async isPublic(repository: RepositoryName): Promise<boolean> {
     const known = this.#public.now(repository)
     const verdict = known ?? (await this.#public.ask(repository, () => this.#learnPublic(repository)))
@@ -101,7 +103,7 @@ export class RepositoryAccess implements Disposable {
   /** Whether the caller may read what is not public. Who was never found to may, may not while nobody can be asked. */
   async check(caller: Caller, repository: RepositoryName): Promise<Verdict> {
     if (this.isWrongNow(caller.key)) return 'wrong'
-    const destination = destinationOf(this.#options.rules, repository)
+    const destination = this.#destinationOf(repository)
     // The credentials are those of the main upstream; no other one may see them.
     if (destination === undefined || destination.host !== undefined) return 'denied'
     const key = grantKey(caller.key, repository)
@@ -138,6 +140,12 @@ export class RepositoryAccess implements Disposable {
     this.#stop.abort(new Error('the mirror is stopping'))
   }
 
+  /** `undefined`: nobody is asked for such names. */
+  #destinationOf(repository: RepositoryName): Destination | undefined {
+    const { rules, isAdmitted } = this.#options
+    return isAdmitted?.(repository) === false ? undefined : destinationOf(rules, repository)
+  }
+
   /** What others have heard a short while ago, or upstream. */
   async #learnPublic(repository: RepositoryName): Promise<Judgement> {
     const [heard] = (await this.#options.shared?.find([factKey(repository)])) ?? []
@@ -149,9 +157,9 @@ export class RepositoryAccess implements Disposable {
   }
 
   async #askPublic(repository: RepositoryName): Promise<Judgement> {
-    const { rules, questionsTo, shared, clock, publicGraceMs, ttlMs } = this.#options
+    const { questionsTo, shared, clock, publicGraceMs, ttlMs } = this.#options
     const at = clock.now()
-    const destination = destinationOf(rules, repository)
+    const destination = this.#destinationOf(repository)
     if (destination === undefined) return { verdict: 'denied', at }
     const verdict = await questionsTo(destination.host).mayPull(destination.repository, undefined, this.#stop.signal)
     const judgement = { verdict, at }

@@ -91,6 +91,13 @@ describe('private images', () => {
     }
   })
 
+  test('a repository that the mirror does not serve is refused without a question', async () => {
+    await using scene = await startPrivate({ proxy: { repositories: { deny: ['**/open/*'] } } })
+    assert.deepEqual(await scene.statuses('open/app', open), all(401))
+    assert.deepEqual(await scene.statuses('open/app', open, alice), all(403))
+    assert.deepEqual(scene.hub.find({ repository: 'open/app' }), [])
+  })
+
   test('a cache between is told whose is whose', async () => {
     await using scene = await startPrivate()
     const secrets = await scene.get(`/v2/secret/app/blobs/${layerIn(secret).digest}`, alice)
