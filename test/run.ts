@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { glob, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, glob, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -31,6 +31,8 @@ async function main(): Promise<number> {
   if (problem !== undefined && process.env['CI'] === 'true') return 1
 
   const folder = await mkdtemp(join(tmpdir(), 'ent-'))
+  // Servers that give up root must be able to reach what a test has opened to them.
+  await chmod(folder, 0o711)
   try {
     const exitCode = await runFiles(files, values.long, folder)
     const isClean = await report(folder)
