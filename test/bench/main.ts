@@ -1,4 +1,4 @@
-// The benchmarks: `node test/bench/main.ts [auth|tls|tags|stale|cold|cached|push|lists|s3|overhead|crowd|replicas …] [--quick] [--json]`. Prints what was measured beside what
+// The benchmarks: `node test/bench/main.ts [auth|tls|tags|stale|cold|cached|push|lists|s3|overhead|million|crowd|replicas …] [--quick] [--json]`. Prints what was measured beside what
 // is demanded; ends with 1 when a goal was missed. With `--json` there is one line of JSON for each measurement instead of a table.
 import { parseArgs } from 'node:util'
 import { ensurePackages } from '../support/packages.ts'
@@ -7,6 +7,7 @@ import { cached } from './cached.bench.ts'
 import { cold } from './cold.bench.ts'
 import { crowd } from './crowd.bench.ts'
 import { lists } from './lists.bench.ts'
+import { million } from './million.bench.ts'
 import { overhead } from './overhead.bench.ts'
 import { type Bench, type Measurement, table } from './measurement.ts'
 import { push } from './push.bench.ts'
@@ -16,7 +17,7 @@ import { stale } from './stale.bench.ts'
 import { tags } from './tags.bench.ts'
 import { tls } from './tls.bench.ts'
 
-const benches: Readonly<Record<string, Bench>> = { auth, tags, stale, cold, cached, push, lists, s3, overhead, crowd, tls, replicas }
+const benches: Readonly<Record<string, Bench>> = { auth, tags, stale, cold, cached, push, lists, s3, overhead, million, crowd, tls, replicas }
 
 /** Those that run Debian's servers, too. */
 const compared = new Set(['auth', 'cached', 'push', 'lists', 's3', 'overhead'])

@@ -29,6 +29,10 @@ export function watchMemory(pid: number): MemoryWatch {
   }
 }
 
+export async function residentMegabytesOf(pid: number): Promise<number> {
+  return (await statusOf(pid)).VmRSS
+}
+
 async function statusOf(pid: number): Promise<Record<'VmRSS' | 'VmHWM', number>> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8')
   const megabytes = (name: string) => (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) * 1024) / 1e6
