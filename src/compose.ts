@@ -49,7 +49,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const operation = createOperation(config, parts)
   const { health, debug, counting, facts, meters } = operation
   const usage = openUsage(config, { ...parts, driver: () => store.driver })
-  const cluster = await openCluster(config, { ...parts, health }, building)
+  const cluster = await openCluster(config, { ...parts, health, facts }, building)
   const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const eviction = usage && startEviction(config, { usage, store, ...parts, health, meters, leases: cluster.leases }, building)

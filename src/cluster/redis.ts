@@ -26,6 +26,8 @@ export interface RedisParts {
   readonly log: Log
   /** Hears what is wrong, in words for an operator; `undefined`: nothing any more. */
   readonly tell?: (trouble: string | undefined) => void
+  /** Hears how long each command took, in seconds, also one that failed. */
+  readonly took?: ((operation: string, seconds: number) => void) | undefined
 }
 
 /** How long a command may take, unless `redis.readtimeout` says it. */
@@ -92,12 +94,15 @@ export class RedisConnection implements AsyncDisposable {
   /** One command. Throws RedisAway, and what Redis says to a wrong command. */
   async ask(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
     if (!this.#isUp) throw this.#away
+    const startedAt = performance.now()
     try {
       return await this.#within(this.#waitMs, this.#client.call(command, ...args))
     } catch (error) {
       if (isWrongCommand(error)) throw error
       this.#fell(error)
       throw new RedisAway(`asking Redis by ${command}`, { cause: error })
+    } finally {
+      this.#parts.took?.(command.toLowerCase(), (performance.now() - startedAt) / 1000)
     }
   }
 

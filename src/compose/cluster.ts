@@ -14,6 +14,7 @@ import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { addressOf, openOwnPort, type Serving } from './replicas.ts'
+import type { Facts } from '../telemetry/facts.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 
@@ -45,17 +46,21 @@ export interface ClusterParts {
   readonly primary?: Link | undefined
   /** Is told when Redis is away, and when it is back. */
   readonly health?: Health
+  /** Is told how long Redis takes. */
+  readonly facts?: Pick<Facts, 'redis'>
 }
 
 /** Throws Errors that name the configuration key. A Redis that is away is waited for only briefly. */
 export async function openCluster(config: Config, parts: ClusterParts, building: AsyncDisposableStack): Promise<Cluster> {
   const { redis: settings } = config
-  const { primary, log, health } = parts
+  const { primary, log, health, facts } = parts
   const tell = (trouble: string | undefined) => health?.tell('redis', trouble)
   const node = { address: config.cluster.advertise ?? hostname() }
   // Redis counts in the system's time.
   const hasRedis = settings !== undefined && settings.addrs.length > 0
-  const redis = hasRedis ? building.use(await RedisConnection.open(settings, { clock: systemClock, log, tell })) : undefined
+  const redis = hasRedis
+    ? building.use(await RedisConnection.open(settings, { clock: systemClock, log, tell, took: facts?.redis }))
+    : undefined
   const shared = openShared({ redis, primary, node }, parts, building)
   let opening: Promise<HttpSecret> | undefined
   return {
