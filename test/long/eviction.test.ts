@@ -53,7 +53,7 @@ test('far more than fits is pulled by eight clients for a minute', async () => {
   assert.ok(most <= maxBytes * 1.02, `the store came to ${most} bytes, ${((most / maxBytes) * 100).toFixed(2)} %`)
   const kept = new Set(await keptBlobs(registry.folder))
   for (const { tag, image } of [...all.slice(0, 5), ...hot])
-    for (const digest of image.blobs.keys()) assert.ok(kept.has(digest), `${tag} is not here`)
+    for (const digest of image.blobs.keys()) assert.ok(kept.has(digest), `${tag} is not here after ${pulls} pulls`)
   assert.ok(/evicted what was not used for long/.test(registry.log.join('')))
   await until('no fill runs', async () => (await readdir(join(registry.folder, 'entrepot/fills')).catch(() => [])).length <= 1)
   await assertSound(registry.folder)
