@@ -17,7 +17,21 @@ import { stale } from './stale.bench.ts'
 import { tags } from './tags.bench.ts'
 import { tls } from './tls.bench.ts'
 
-const benches: Readonly<Record<string, Bench>> = { auth, tags, stale, cold, cached, push, lists, s3, overhead, million, crowd, tls, replicas }
+const benches: Readonly<Record<string, Bench>> = {
+  auth,
+  tags,
+  stale,
+  cold,
+  cached,
+  push,
+  lists,
+  s3,
+  overhead,
+  million,
+  crowd,
+  tls,
+  replicas,
+}
 
 /** Those that run Debian's servers, too. */
 const compared = new Set(['auth', 'cached', 'push', 'lists', 's3', 'overhead'])
