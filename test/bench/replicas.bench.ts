@@ -1,15 +1,13 @@
 // More processes for the same content: hits with one, two and three replicas, and with two workers behind one port; what Redis adds to a
-// hit; redirects to S3. All on one machine, clients included, so replicas share its cores: on machines of their own they add up.
+// hit. All on one machine, clients included, so replicas share its cores: on machines of their own they add up.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Image, ociImage } from '../support/images.ts'
 import { ensurePackages } from '../support/packages.ts'
 import { runProgram } from '../support/servers/program.ts'
 import { pushImage } from '../support/servers/push.ts'
-import { radosgwPackages, startRadosgw } from '../support/servers/radosgw.ts'
 import { startRedis } from '../support/servers/redis.ts'
 import { type BenchOptions, type Measurement, median, medianRatio } from './measurement.ts'
-import { processorSecondsOf } from './process-use.ts'
 import { RawClient } from './raw-client.ts'
 import { type ServerProcess, workFolder } from './server-process.ts'
 import { startOwnRegistry } from './servers.ts'
@@ -20,7 +18,7 @@ const repository = 'bench/app'
 const mostAdded = 1.1
 
 export async function replicas(options: BenchOptions): Promise<Measurement[]> {
-  const problem = await ensurePackages(['redis-server', 'wrk', ...radosgwPackages])
+  const problem = await ensurePackages(['redis-server', 'wrk'])
   if (problem !== undefined) throw new Error(problem)
   await using building = new AsyncDisposableStack()
   const folder = building.use(await workFolder())
@@ -37,11 +35,7 @@ export async function replicas(options: BenchOptions): Promise<Measurement[]> {
   const workers = await start('workers', { ...shared, http: { addr: '127.0.0.1:0', secret: 'bench', workers: 2 } })
   const image = ociImage({ seed: bench, layers: 1, layerBytes: 100_000 })
   await pushImage({ url: `http://127.0.0.1:${alone.port}` }, repository, image, ['latest'])
-  return [
-    ...(await hits({ alone, three, workers }, image, options)),
-    await latency(alone, three[0], image, options),
-    await redirects(start, image, options),
-  ]
+  return [...(await hits({ alone, three, workers }, image, options)), await latency(alone, three[0], image, options)]
 }
 
 interface Contestants {
@@ -120,33 +114,5 @@ async function compared(alone: ServerProcess, withRedis: ServerProcess, path: st
     measured: `${ratio.toFixed(2)} x (${median(using).toFixed(0)} µs to ${median(without).toFixed(0)} µs)`,
     isMet: ratio <= mostAdded,
     numbers: { ratio, withRedisMicroseconds: using, aloneMicroseconds: without },
-  }
-}
-
-type Start = (name: string, more: object) => Promise<ServerProcess>
-
-async function redirects(start: Start, image: Image, { isQuick, tell }: BenchOptions): Promise<Measurement> {
-  await using s3 = await startRadosgw()
-  const server = await start('s3', { storage: { s3: s3.parametersOf(await s3.newBucket()), cache: { blobdescriptor: 'inmemory' } } })
-  await pushImage({ url: `http://127.0.0.1:${server.port}` }, repository, image, ['latest'])
-  const [digest] = image.blobs.keys()
-  const path = `/v2/${repository}/blobs/${digest}`
-  const [rounds, seconds] = isQuick ? [2, 2] : [5, 4]
-  tell(`${rounds} rounds of ${seconds} s of wrk on a blob that is redirected to S3`)
-  const rates: number[] = []
-  const microseconds: number[] = []
-  for (let round = -1; round < rounds; round += 1) {
-    const before = await processorSecondsOf(server.pid)
-    const rate = await rateOf([server], path, seconds)
-    const used = (await processorSecondsOf(server.pid)) - before
-    if (round < 0) continue
-    rates.push(rate)
-    microseconds.push((used / (rate * seconds)) * 1e6)
-  }
-  return {
-    bench,
-    what: 'a blob on S3, answered with a signed redirect: requests per second',
-    measured: `${median(rates).toFixed(0)}/s, ${median(microseconds).toFixed(0)} µs of processor time each`,
-    numbers: { perSecond: rates, microseconds },
   }
 }

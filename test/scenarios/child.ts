@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly config?: Readonly<Record<string, unknown>>
   readonly proxy?: Readonly<Record<string, unknown>>
   readonly http?: Readonly<Record<string, unknown>>
+  /** A network namespace for it to run in, and its address there; this machine's loopback otherwise. */
+  readonly network?: { readonly name: string; readonly inside: string }
   /** Further variables of its environment. */
   readonly env?: Readonly<Record<string, string>>
   /** The largest file that the process may write, in bytes. */
@@ -34,17 +36,19 @@ export interface Child extends AsyncDisposable {
 /** Resolves when it listens. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const file = join(options.folder, 'config.yml')
+  const host = options.network?.inside ?? '127.0.0.1'
   const document = {
     version: 0.1,
     storage: { filesystem: { rootdirectory: join(options.folder, 'store') } },
-    http: { addr: '127.0.0.1:0', ...options.http },
+    http: { addr: `${host}:0`, ...options.http },
     proxy: { remoteurl: options.upstream, ...options.proxy },
     ...options.config,
   }
   await writeFile(file, JSON.stringify(document))
   const node = [process.execPath, '--import', join(root, 'test/support/names.ts'), join(root, 'src/main.ts'), 'serve', file]
   const limit = options.largestFileBytes === undefined ? [] : ['prlimit', `--fsize=${options.largestFileBytes}`, '--']
-  const [command = '', ...args] = [...limit, ...node]
+  const inside = options.network === undefined ? [] : ['ip', 'netns', 'exec', options.network.name]
+  const [command = '', ...args] = [...inside, ...limit, ...node]
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   let log = ''
@@ -59,7 +63,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   return {
     port,
     pid: child.pid ?? 0,
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${host}:${port}`,
     log: () => log,
     end,
     async [Symbol.asyncDispose]() {
@@ -73,7 +77,7 @@ async function portOf(child: ChildProcess, closed: Promise<unknown>, log: () => 
   const { promise, resolve } = Promise.withResolvers<number>()
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     printed += text
-    const port = /listens on 127\.0\.0\.1:(\d+)/.exec(printed)?.[1]
+    const port = /listens on [\d.]+:(\d+)/.exec(printed)?.[1]
     if (port !== undefined) resolve(Number(port))
   })
   const timer = setTimeout(() => child.kill('SIGKILL'), readyWithinMs)

@@ -99,6 +99,20 @@ export async function needsRootAndPackages(suite: string, packages: readonly Pac
   return needsPackages(suite, packages)
 }
 
+/** As `needsRootAndPackages`, and a machine that lets us make network namespaces. */
+export async function needsNamespacesAndPackages(suite: string, packages: readonly Package[]): Promise<{ skip?: string }> {
+  const required = await needsRootAndPackages(suite, packages)
+  if (required.skip !== undefined) return required
+  try {
+    const name = `ent-probe-${process.pid}`
+    await execFileAsync('ip', ['netns', 'add', name])
+    await execFileAsync('ip', ['netns', 'delete', name])
+    return required
+  } catch (error) {
+    return skippedBecause(suite, `this machine has no network namespaces: ${String(error)}`)
+  }
+}
+
 function skippedBecause(suite: string, reason: string | undefined): { skip?: string } {
   if (reason === undefined) return {}
   if (process.env['CI'] === 'true') throw new Error(`suite ${suite} cannot run: ${reason}`)
