@@ -15,6 +15,29 @@ export interface HolderWatch {
   readonly clock: Clock
 }
 
+/** What the holder answers. Throws UpstreamFailure (`unreachable`) when it has not answered yet and is given up. */
+export async function answerOfHolder(
+  opening: Promise<BlobTransfer | undefined>,
+  { stillHolds, clock }: HolderWatch,
+): Promise<BlobTransfer | undefined> {
+  const over = new AbortController()
+  const loss = (async () => {
+    do await clock.sleep(quietMs, over.signal)
+    while (await stillHolds())
+    throw new UpstreamFailure('unreachable', 'the replica that fetches the blob does not answer and has lost its lease')
+  })()
+  try {
+    return await Promise.race([opening, loss])
+  } catch (error) {
+    // Nobody waits for it any more; should it come after all, its connection must be free again.
+    opening.then((late) => late?.close()).catch(() => undefined)
+    throw error
+  } finally {
+    over.abort(isOver)
+    loss.catch(() => undefined)
+  }
+}
+
 /** The same transfer; its body throws UpstreamFailure (`unreachable`) when the holder is given up. */
 export function untilHolderIsGone(transfer: BlobTransfer, watch: HolderWatch): BlobTransfer {
   return { ...transfer, body: watchedBody(transfer, watch), close: () => transfer.close() }

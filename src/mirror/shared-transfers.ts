@@ -18,7 +18,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
 import type { FillTransfers, OpenFillTransfers } from './fill-transfers.ts'
-import { untilHolderIsGone } from './holder-watch.ts'
+import { answerOfHolder, untilHolderIsGone } from './holder-watch.ts'
 
 /** Between two looks at who holds the lease. */
 const lookMs = 200
@@ -136,13 +136,14 @@ class SharedTransfers implements FillTransfers {
 
   /** `refused`: it answers, and has no such blob for this repository, or not any more. `undefined`: it cannot be asked now. */
   async #fromHolder(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | 'refused' | undefined> {
-    const { leases, peers, log } = this.#parts
+    const { leases, peers, clock, log } = this.#parts
     const holder = await leases.holderOf(this.#key).catch(() => undefined)
     try {
       if (holder === undefined || holder === peers.self) return undefined
-      const transfer = await peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
-      if (transfer === undefined) return 'refused'
-      return untilHolderIsGone(transfer, { stillHolds: () => this.#stillHolds(holder), clock: this.#parts.clock })
+      const watch = { stillHolds: () => this.#stillHolds(holder), clock }
+      const opening = peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
+      const transfer = await answerOfHolder(opening, watch)
+      return transfer === undefined ? 'refused' : untilHolderIsGone(transfer, watch)
     } catch (error) {
       signal.throwIfAborted()
       log.info({ digest: this.#digest, holder, reason: errorText(error) }, 'the replica that fetches a blob cannot be asked for it yet')

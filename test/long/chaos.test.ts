@@ -63,7 +63,7 @@ async function makeTrouble(cluster: Cluster, until: number, tell: (text: string)
     const what = oneOf(names, random)
     tell(what)
     await troubles[what]?.(cluster, random)
-    await sleep(random() * 1_500)
+    await sleep(500 + random() * 2_500)
   }
 }
 

@@ -22,14 +22,17 @@ interface Middle<R> extends AsyncDisposable {
   readonly replicas: R
   /** Of A, which fetches. */
   readonly first: OpenAnswer
-  /** Of B and C, which follow. */
+  /** Of B and C, which follow, or of B alone. */
   readonly others: readonly OpenAnswer[]
   /** Lets upstream go on. */
   goOn(): void
 }
 
 /** Half of the blob is with clients of all three. */
-async function inTheMiddle<R extends MortalReplicas | Replicas>(start: (upstream: string) => Promise<R>): Promise<Middle<R>> {
+async function inTheMiddle<R extends MortalReplicas | Replicas>(
+  start: (upstream: string) => Promise<R>,
+  followers = 2,
+): Promise<Middle<R>> {
   await using building = new AsyncDisposableStack()
   const hub = building.use(await startHub())
   hub.addBlob(repository, blob)
@@ -40,7 +43,7 @@ async function inTheMiddle<R extends MortalReplicas | Replicas>(start: (upstream
   const { a, b, c } = replicas
   const first = await questionsTo(() => a).openBlob(repository, blob.digest)
   await first.readTo(half)
-  const others = await Promise.all([b, c].map((each) => questionsTo(() => each).openBlob(repository, blob.digest)))
+  const others = await Promise.all([b, c].slice(0, followers).map((each) => questionsTo(() => each).openBlob(repository, blob.digest)))
   for (const other of others) await other.readTo(half)
   const running = building.move()
   return { hub, replicas, first, others, goOn: rest.open, [Symbol.asyncDispose]: () => running.disposeAsync() }
@@ -75,11 +78,15 @@ describe(name, await needsPackages(name, ['redis-server']), () => {
   }
 
   it('the one that fetches stands still for longer than its lease: another one goes on, and it does no harm when it wakes', async () => {
-    await using middle = await inTheMiddle((upstream) => startMortalReplicas({ upstream }))
+    await using middle = await inTheMiddle((upstream) => startMortalReplicas({ upstream }), 1)
     const { hub, replicas, first, others, goOn } = middle
     process.kill(replicas.a.pid, 'SIGSTOP')
+    const since = performance.now()
+    // Comes when the one that fetches takes connections, but answers nothing.
+    const late = questionsTo(() => replicas.c).openBlob(repository, blob.digest)
     goOn()
-    await assertWhole(others)
+    await assertWhole([...others, await late])
+    assert.ok(performance.now() - since < 14_000, `they waited ${performance.now() - since} ms`)
     process.kill(replicas.a.pid, 'SIGCONT')
     await assertWhole([first])
     assert.ok(hub.bytesSent({ kind: 'cdn' }) <= 1.6 * blob.size, hub.describeLedger())
