@@ -105,10 +105,11 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
   }
 
   async touch(path: string, changedAt: number): Promise<boolean> {
-    const entry = await this.stat(path)
-    if (entry?.kind !== 'file') return false
+    const isGrowing = this.#isGrowing(path)
+    const entry = await (isGrowing ? this.stat(path) : this.#bucket.head(this.#key(path)))
+    if (entry === undefined) return false
     // Nobody else takes these away.
-    if (this.#isGrowing(path) && Math.abs(entry.modifiedAt - changedAt) <= sameTimeMs) return true
+    if (isGrowing && Math.abs(entry.modifiedAt - changedAt) <= sameTimeMs) return true
     await this.#putNote(path, changedAt)
     return (await this.#bucket.head(this.#key(path))) !== undefined
   }

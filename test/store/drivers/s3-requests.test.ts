@@ -146,6 +146,18 @@ describe('requests to S3', () => {
     })
   })
 
+  it('renewing costs three requests, and one where there is nothing', async () => {
+    await using s3 = await startS3Recorder()
+    await using driver = await openBucket(s3.url, keys)
+    await driver.write('/a', Buffer.from('x'))
+    const asked = async (path: string) => {
+      const before = s3.requests.length
+      await driver.touch(path, Date.now())
+      return s3.requests.slice(before).map(({ method }) => method)
+    }
+    assert.deepEqual([await asked('/a'), await asked('/absent')], [['HEAD', 'PUT', 'HEAD'], ['HEAD']])
+  })
+
   it('503 SlowDown is asked again, and what was meant happens once', async () => {
     await using s3 = await startS3Recorder()
     await using driver = await openBucket(s3.url, keys)
