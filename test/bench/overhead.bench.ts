@@ -3,7 +3,7 @@ import { manifestRate, pull } from './cached.bench.ts'
 import { startBenchHub } from './hub.ts'
 import { type BenchOptions, type Measurement, median, medianRatio } from './measurement.ts'
 import { type ServerProcess, workFolder } from './server-process.ts'
-import { startMirror, startOwnRegistry } from './servers.ts'
+import { startMirror, startUnobservedMirror } from './servers.ts'
 
 const bench = 'overhead'
 const repository = 'library/cached'
@@ -18,8 +18,8 @@ export async function overhead({ isQuick, tell }: BenchOptions): Promise<Measure
   })
   const { index } = await hub.call('addImage', repository, bench, ['latest'])
   await pull(on.port, `/v2/${repository}/manifests/${index}`, index)
-  // Without an upstream there is no usage index, and here no access log either.
-  await using off = await startOwnRegistry(folder.path, { log: { accesslog: { disabled: true } } })
+  await using off = await startUnobservedMirror(folder.path, hub.url)
+  await pull(off.port, `/v2/${repository}/manifests/${index}`, index)
   return await compare({ on, off }, index, { isQuick, tell })
 }
 

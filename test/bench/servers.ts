@@ -9,16 +9,24 @@ const root = join(import.meta.dirname, '../..')
 
 /** `folder` is for configuration and log; content is kept in its subfolder `data`. */
 export function startMirror(folder: string, upstream: string, more: object = {}): Promise<ServerProcess> {
-  // `libraryprefix` as for the real Hub, which the mirror recognises by its name.
-  return startOurs(folder, 'mirror', { proxy: { remoteurl: upstream, libraryprefix: true }, ...more })
+  return startOurs(folder, 'mirror', { ...mirroring(upstream), ...more })
 }
+
+/** A mirror beside another one on the same files, with nobody who looks at it: no access log, no counters, no notes of what is used. */
+export function startUnobservedMirror(folder: string, upstream: string): Promise<ServerProcess> {
+  const document = { ...mirroring(upstream), log: { accesslog: { disabled: true } } }
+  return startOurs(folder, 'unobserved', document, ['--import', join(root, 'test/bench/without-usage.ts')])
+}
+
+// `libraryprefix` as for the real Hub, which the mirror recognises by its name.
+const mirroring = (upstream: string) => ({ proxy: { remoteurl: upstream, libraryprefix: true } })
 
 /** A registry of its own: nothing is mirrored. `more` are further keys of its configuration. */
 export function startOwnRegistry(folder: string, more: object = {}): Promise<ServerProcess> {
   return startOurs(folder, 'registry', more)
 }
 
-async function startOurs(folder: string, name: string, more: object): Promise<ServerProcess> {
+async function startOurs(folder: string, name: string, more: object, options: readonly string[] = []): Promise<ServerProcess> {
   const file = join(folder, `${name}.yml`)
   const storage = { filesystem: { rootdirectory: join(folder, 'data') }, cache: { blobdescriptor: 'inmemory' } }
   await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0', secret: 'bench' }, ...more }))
@@ -26,7 +34,7 @@ async function startOurs(folder: string, name: string, more: object): Promise<Se
     folder,
     name,
     command: process.execPath,
-    args: ['--import', join(root, 'test/support/names.ts'), ...profiling(), join(root, 'src/cli/launcher.mjs'), 'serve', file],
+    args: ['--import', join(root, 'test/support/names.ts'), ...options, ...profiling(), join(root, 'src/cli/launcher.mjs'), 'serve', file],
     // Where the launcher has it; this way the names of the stand-in Hub need no compiler either, which users do not have.
     env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/entrepot') },
     ready: /entrepot listens on 127\.0\.0\.1:(\d+)/,
