@@ -106,6 +106,8 @@ export function startScrubbing(
   const { rate, interval } = storage.scrub
   const { clock, log, health } = parts
   const isOwn = isOwnIn(proxy)
+  const isRepair = !storage.maintenance.readonly.enabled
+  const options = { isRepair, bytesPerSecond: rate }
   const stop = new AbortController()
   async function run(): Promise<void> {
     const counts = { found: 0, restored: 0, lost: 0 }
@@ -117,9 +119,11 @@ export function startScrubbing(
       // Throws while Redis is away: the next turn is soon enough.
       await using held = await heldLease(parts.leases, 'scrub', stop.signal)
       if (held === undefined) return
-      const { blobs, bytes, damaged } = await verify({ ...parts, isOwn }, { isRepair: true, bytesPerSecond: rate }, report, held.signal)
+      const { blobs, bytes, damaged } = await verify({ ...parts, isOwn }, options, report, held.signal)
       log.info({ blobs, bytes, damaged: damaged.length, restored: counts.restored, lost: counts.lost }, 'scrubbed what is stored')
-      health.tell('scrub', counts.lost === 0 ? undefined : `${counts.lost} damaged contents could not be fetched again`)
+      const left = counts.lost + counts.found
+      const why = isRepair ? 'could not be fetched again' : 'stay as they are, as storage.maintenance.readonly is on'
+      health.tell('scrub', left === 0 ? undefined : `${left} damaged contents ${why}`)
     } catch (error) {
       if (!stop.signal.aborted) log.error({ error }, 'the scrub failed, and will be tried again')
     }
