@@ -48,7 +48,9 @@ export async function evict(views: Views, name: string): Promise<EvictOutcome> {
   return { image: imageNameOf(found), ...outcome }
 }
 
-function patternIn(text: string): string {
+/** Of `name@digest` the digest is what counts. */
+function patternIn(given: string): string {
+  const text = given.slice(given.indexOf('@') + 1)
   if (isDigest(text) || /^[a-z0-9*?][\w.:/*?-]*$/.test(text)) {
     if (text.length <= longestPattern) return text
   }

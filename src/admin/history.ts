@@ -10,21 +10,21 @@ const coarseOf = 30
 const mostCoarse = 2016
 
 export class History implements AsyncDisposable {
-  readonly #read: () => Traffic
+  readonly #read: () => Promise<Traffic>
   readonly #clock: Clock
   readonly #stop = new AbortController()
   readonly #fine: Sample[] = []
   readonly #coarse: Sample[] = []
   #aged: Sample[] = []
-  #before: Traffic
+  #before: Traffic | undefined
   #sampling: Promise<void> = Promise.resolve()
   /** Told of each new sample. */
   onSample: ((sample: Sample) => void) | undefined
 
-  constructor(read: () => Traffic, clock: Clock) {
+  /** `read`: since the start. */
+  constructor(read: () => Promise<Traffic>, clock: Clock) {
     this.#read = read
     this.#clock = clock
-    this.#before = read()
   }
 
   /** Samples are taken from now on. */
@@ -37,11 +37,13 @@ export class History implements AsyncDisposable {
     return [...this.#coarse, ...(this.#aged.length === 0 ? [] : [sumOf(this.#aged)]), ...this.#fine]
   }
 
-  /** Takes a sample. */
-  sample(): void {
-    const now = this.#read()
-    const taken = { at: new Date(this.#clock.now()).toISOString(), seconds: fineSeconds, ...differenceOf(now, this.#before) }
+  /** Takes a sample; the first call only looks from where to count. */
+  async sample(): Promise<void> {
+    const now = await this.#read()
+    const before = this.#before
     this.#before = now
+    if (before === undefined) return
+    const taken = { at: new Date(this.#clock.now()).toISOString(), seconds: fineSeconds, ...differenceOf(now, before) }
     this.#fine.push(taken)
     if (this.#fine.length > mostFine) this.#age(this.#fine.shift())
     this.onSample?.(taken)
@@ -62,10 +64,10 @@ export class History implements AsyncDisposable {
 
   async #sampleNowAndThen(): Promise<void> {
     const { signal } = this.#stop
-    for (;;) {
+    while (!signal.aborted) {
+      // What cannot be read now is part of the next sample.
+      await this.sample().catch(() => undefined)
       await this.#clock.sleep(fineSeconds * 1000, signal).catch(() => undefined)
-      if (signal.aborted) return
-      this.sample()
     }
   }
 }
@@ -77,7 +79,8 @@ function trafficOf(value: (name: keyof Traffic) => number): Traffic {
 }
 
 function differenceOf(now: Traffic, before: Traffic): Traffic {
-  return trafficOf((name) => now[name] - before[name])
+  // A process that died took its numbers with it.
+  return trafficOf((name) => Math.max(0, now[name] - before[name]))
 }
 
 function sumOf(samples: readonly Sample[]): Sample {

@@ -10,9 +10,9 @@ import { evict, pin, refresh, unpin } from './actions.ts'
 import { Events } from './events.ts'
 import { explain } from './explanations.ts'
 import type { History } from './history.ts'
-import type { Incidents } from './incidents.ts'
 import { describeImage, listImages } from './images.ts'
-import { fillOf, snapshot } from './snapshot.ts'
+import { snapshot } from './snapshot.ts'
+import type { Standing } from './together.ts'
 import type { ImageOrder, Views } from './views.ts'
 
 export const adminPath = '/admin/v1'
@@ -22,7 +22,8 @@ const mostPerPage = 500
 export interface AdminParts {
   readonly views: Views
   readonly history: History
-  readonly incidents: Incidents
+  /** Of all processes that serve this address. */
+  readonly standing: () => Promise<Standing>
   readonly clock: Clock
   readonly log: Log
 }
@@ -35,9 +36,9 @@ type Read = (query: URLSearchParams) => unknown
 type Write = (image: string, signal: AbortSignal) => Promise<unknown>
 
 export function createAdmin(parts: AdminParts): AdminHandler {
-  const { views, history, incidents, clock, log } = parts
+  const { views, history, standing, clock, log } = parts
   const startedAt = clock.now()
-  const status = () => snapshot(views, { now: clock.now(), startedAt, incidents: incidents.list() })
+  const status = async () => snapshot(views, await standing(), { now: clock.now(), startedAt })
   const fail = (error: unknown) => log.debug({ error }, 'the live view could not be made')
   const events = new Events({ status, isStopping: () => views.health.isStopping, clock, fail })
   history.onSample = (sample) => events.tell(sample)
@@ -46,8 +47,8 @@ export function createAdmin(parts: AdminParts): AdminHandler {
     '/status': status,
     '/images': (query) => listImages(views, imagesQueryOf(query)),
     '/image': (query) => describeImage(views, query.get('image') ?? ''),
-    '/fills': () => ({ fills: views.fills().map(fillOf) }),
-    '/upstreams': () => ({ upstreams: views.upstreams() }),
+    '/fills': async () => ({ fills: (await standing()).fills }),
+    '/upstreams': async () => ({ upstreams: (await standing()).upstreams }),
     '/history': () => ({ samples: history.samples() }),
   }
   const writes: Readonly<Record<string, Write>> = {

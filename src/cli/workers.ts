@@ -130,6 +130,7 @@ class Crew {
       ...this.#own.delivery.services,
       secret: () => this.#secret,
       'crew.samples': () => this.#allSamples(),
+      'crew.standing': () => this.#askAll<unknown>('worker.standing'),
       'crew.health': () => this.#askAll<HealthState>('worker.health'),
     }
   }

@@ -3,6 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { adminPath, createAdmin } from '../admin/routes.ts'
 import { History } from '../admin/history.ts'
 import { Incidents } from '../admin/incidents.ts'
+import { standingOf } from '../admin/snapshot.ts'
+import { type Standing, together } from '../admin/together.ts'
+import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { createDashboard, dashboardPath } from '../dashboard/routes.ts'
 import type { OperatorPages } from '../http/operator-pages.ts'
@@ -14,6 +17,8 @@ import type { Operation } from './operation.ts'
 export interface AdminParts extends Omit<AdminViewParts, 'health' | 'counting'>, Pick<Operation, 'health' | 'counting' | 'debug'> {
   readonly incidents: Incidents | undefined
   readonly log: Log
+  /** Of a worker process: it answers for all of them. */
+  readonly primary?: Link | undefined
 }
 
 /** Whether anybody could look. */
@@ -33,13 +38,16 @@ export function listenToLog<Parts extends { readonly log: Log; readonly clock: C
 
 /** What of it belongs on the main address; `undefined`: nothing. Throws an Error that names the configuration key. */
 export function openAdmin(config: Config, parts: AdminParts, building: AsyncDisposableStack): OperatorPages | undefined {
-  const { incidents, clock, log, debug } = parts
+  const { incidents, clock, log, debug, primary } = parts
   checkDashboard(config)
   if (incidents === undefined) return undefined
   const views = viewsOf(config, parts)
-  const history = building.use(new History(() => views.traffic(), clock))
+  const own = () => standingOf(views, incidents.list())
+  primary?.answer({ 'worker.standing': own })
+  const standing = async () => (primary === undefined ? own() : together((await primary.ask('crew.standing')) as Standing[]))
+  const history = building.use(new History(async () => (await standing()).traffic, clock))
   history.start()
-  const admin = createAdmin({ views, history, incidents, clock, log })
+  const admin = createAdmin({ views, history, standing, clock, log })
   const dashboard = createDashboard()
   debug.routes.below(adminPath, admin)
   debug.routes.below(dashboardPath, dashboard)

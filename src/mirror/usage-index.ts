@@ -63,7 +63,7 @@ export interface ImageUse {
 }
 
 export interface ImageQuery {
-  /** Part of `repository:tag`; `undefined`: all. */
+  /** Part of `repository:tag`, or `repository@digest` without one; `undefined`: all. */
   readonly search?: string | undefined
   /** Most lately used first when not given. */
   readonly order?: 'used' | 'oldest' | 'name'
@@ -98,6 +98,7 @@ export interface UsageIndex extends AsyncDisposable {
   findTag(repository: RepositoryName, tag: Tag): Promise<Digest | undefined>
   /** Repositories that have it. */
   repositoriesOf(digest: Digest): Promise<RepositoryName[]>
+  /** Of those without a tag, what no index lists and was used lately. */
   images(query: ImageQuery): Promise<ImageUse[]>
   /** Bytes here of a manifest and all that it needs. */
   bytesOf(repository: RepositoryName, digest: Digest): Promise<number>

@@ -125,6 +125,12 @@ export const questions = {
   imagesUsed: images('t.used_at DESC'),
   imagesOldest: images('t.used_at'),
   imagesByName: images('r.name, t.name'),
+  untagged: `SELECT e.content AS content, e.repository AS repositoryId, r.name AS repository, c.digest AS digest, e.used_at AS usedAt
+    FROM (SELECT * FROM entries WHERE is_root = 1 ORDER BY used_at DESC LIMIT 2000) e
+    JOIN repositories r ON r.id = e.repository JOIN contents c ON c.id = e.content
+    WHERE e.is_manifest = 1 AND instr(r.name || '@' || c.digest, ?) > 0
+      AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.content = e.content AND t.repository = e.repository)
+      AND NOT EXISTS (SELECT 1 FROM needs n JOIN entries p ON p.id = n.parent WHERE n.content = e.content AND p.repository = e.repository)`,
   bytesBelow: `WITH RECURSIVE below(content) AS (
       VALUES (?1) UNION SELECT n.content FROM below b JOIN entries e ON e.content = b.content AND e.repository = ?2
       JOIN needs n ON n.parent = e.id)

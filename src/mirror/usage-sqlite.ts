@@ -34,6 +34,15 @@ type Question = keyof typeof questions
 
 const imagesIn = { used: 'imagesUsed', oldest: 'imagesOldest', name: 'imagesByName' } as const satisfies Record<string, Question>
 
+type ImageRow = Omit<ImageUse, 'bytes'> & { readonly content: number; readonly repositoryId: number }
+
+const nameOf = ({ repository, tag, digest }: ImageRow) => (tag === undefined ? `${repository}@${digest}` : `${repository}:${tag}`)
+const comparison: Readonly<Record<keyof typeof imagesIn, (a: ImageRow, b: ImageRow) => number>> = {
+  used: (a, b) => b.usedAt - a.usedAt,
+  oldest: (a, b) => a.usedAt - b.usedAt,
+  name: (a, b) => (nameOf(a) < nameOf(b) ? -1 : 1),
+}
+
 export class SqliteUsage implements UsageIndex {
   readonly #database: DatabaseSync
   readonly #statements = new Map<Question, StatementSync>()
@@ -149,9 +158,12 @@ export class SqliteUsage implements UsageIndex {
   }
 
   async images({ search = '', order = 'used', limit, offset = 0 }: ImageQuery): Promise<ImageUse[]> {
-    const question = imagesIn[order]
-    const rows = this.#all<Omit<ImageUse, 'bytes'> & { content: number; repositoryId: number }>(question, search, limit, offset)
-    return rows.map(({ content, repositoryId, ...image }) => ({ ...image, bytes: this.#bytesBelow(content, repositoryId) }))
+    const tagged = this.#all<ImageRow>(imagesIn[order], search, offset + limit, 0)
+    const untagged = this.#all<Omit<ImageRow, 'tag'>>('untagged', search).map((row): ImageRow => ({ ...row, tag: undefined }))
+    const rows = untagged.length === 0 ? tagged : [...tagged, ...untagged].sort(comparison[order])
+    return rows.slice(offset, offset + limit).map(({ content, repositoryId, ...image }) => {
+      return { ...image, bytes: this.#bytesBelow(content, repositoryId) }
+    })
   }
 
   async bytesOf(repository: RepositoryName, digest: Digest): Promise<number> {

@@ -73,6 +73,25 @@ suite('the admin API', () => {
     assert.equal((await get('/images', 'sort=color')).status, 400)
   })
 
+  test('what was pulled by digest alone is an image, too, and can be evicted', async () => {
+    await using scene = await startScene({ config, proxy: { libraryprefix } })
+    const { get, post } = asking(scene.registry.debugUrl)
+    await pulled(scene, 'tagged')
+    const image = ociImage({ seed: 'digest only' })
+    scene.hub.add('pinned-in-a-file', image, { tags: ['1'] })
+    const { digest } = image.manifest
+    await scene.manifest('library/pinned-in-a-file', digest)
+    const name = `library/pinned-in-a-file@${digest}`
+    assert.deepEqual(namesOf(await get('/images', 'sort=name')), [name, 'library/tagged:latest'])
+    assert.deepEqual(namesOf(await get('/images', 'sort=name&limit=1&offset=1')), ['library/tagged:latest'])
+    assert.deepEqual(namesOf(await get('/images', `search=${digest.slice(0, 20)}`)), [name])
+    assert.equal((await post('/refresh', name)).status, 400)
+    assert.equal((await post('/pin', name)).status, 200)
+    assert.deepEqual(rowsOf(await get('/images', 'search=pinned'))[0]?.pinnedBy, [digest])
+    assert.equal((await post('/evict', name)).status, 200)
+    assert.deepEqual(namesOf(await get('/images')), ['library/tagged:latest'])
+  })
+
   test('an index tells of its platforms, and which of them are here', async () => {
     await using scene = await startScene({ config, proxy: { libraryprefix } })
     const { get } = asking(scene.registry.debugUrl)

@@ -41,17 +41,18 @@ test('every kind of an upstream failure is explained, and any line is at least a
   assert.deepEqual(explain('something odd', 'constructor'), { meaning: 'Something odd.', advice: null })
 })
 
-test('samples are differences, and the old ones are kept more coarsely, so that their number is bounded', () => {
+test('samples are differences, and the old ones are kept more coarsely, so that their number is bounded', async () => {
   const traffic = { pulls: 5, hits: 2, stale: 0, misses: 3, servedBytes: 100, fetchedBytes: 10 }
   const at = { ms: 0 }
-  const history = new History(() => ({ ...traffic }), clockAt(at))
+  const history = new History(() => Promise.resolve({ ...traffic }), clockAt(at))
   const told: Sample[] = []
   history.onSample = (sample) => told.push(sample)
+  await history.sample()
   for (let each = 0; each < 1000; each += 1) {
     traffic.pulls += 2
     traffic.servedBytes += 7
     at.ms += 10_000
-    history.sample()
+    await history.sample()
   }
   const samples = history.samples()
   assert.deepEqual(told[0], {

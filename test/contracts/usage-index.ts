@@ -144,9 +144,11 @@ export function usageIndexContract(name: string, open: () => Promise<UsageIndex>
       const images = [
         { ...image, tag: latest, usedAt: 9000 },
         { ...image, tag: old, usedAt: 2000 },
+        { repository: one, digest: named('y'), bytes: 10, tag: undefined, usedAt: 1000 },
       ]
       assert.deepEqual(await index.images({ limit: 10 }), images)
-      assert.deepEqual(await index.images({ limit: 1, offset: 1, search: 'one' }), images.slice(1))
+      assert.deepEqual(await index.images({ limit: 1, offset: 1, search: 'one' }), images.slice(1, 2))
+      assert.deepEqual(await index.images({ limit: 10, order: 'oldest' }), images.toReversed())
       assert.deepEqual(await index.images({ limit: 10, search: 'two' }), [])
       await index.point(one, latest, named('y'), 9500)
       assert.equal(await index.findTag(one, latest), named('y'))

@@ -139,7 +139,7 @@ export class Images extends Component {
       h('th', { scope: 'row', class: 'image' }, [
         h('button', { type: 'button', class: 'unfold', 'aria-label': image, 'aria-expanded': this.state.open === image, onClick: () => this.toggle(image) }, [
           h('span', { class: 'repository' }, repository),
-          h('span', { class: 'tag' }, tag ?? shortDigest(digest)),
+          tag === null ? h('code', { class: 'untagged' }, ` ${shortDigest(digest)}`) : h('span', { class: 'tag' }, tag),
         ]),
         pinnedBy.length > 0 && h('span', { class: 'pinned', title: `pinned by ${pinnedBy.join(', ')}` }, 'pinned'),
         isOwn && h('span', { class: 'pinned' }, 'pushed here'),
@@ -151,7 +151,7 @@ export class Images extends Component {
     ])
   }
 
-  actions({ image, bytes, pinnedBy }) {
+  actions({ image, tag, bytes, pinnedBy }) {
     const isPinned = pinnedBy.length > 0
     const button = (text, act, more = {}) => h('button', { type: 'button', disabled: this.state.busy.has(image), 'aria-label': `${text} ${image}`, onClick: act, ...more }, text)
     if (this.state.asking === image) {
@@ -162,7 +162,7 @@ export class Images extends Component {
     }
     return [
       button(isPinned ? 'Unpin' : 'Pin', () => this.act(isPinned ? 'unpin' : 'pin', image)),
-      button('Refresh', () => this.act('refresh', image)),
+      tag !== null && button('Refresh', () => this.act('refresh', image)),
       button('Evict', () => this.setState({ asking: image })),
     ]
   }
