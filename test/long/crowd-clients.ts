@@ -10,8 +10,6 @@ export interface CrowdOrder {
   readonly clients: number
   /** Of these, how many compute sha256; the others a CRC-32, for the sake of the machine. */
   readonly hashing: number
-  /** Once a client has so many bytes, it is told. */
-  readonly tellAt: number
 }
 
 export interface CrowdReport {
@@ -21,8 +19,6 @@ export interface CrowdReport {
   readonly resumed: number
   readonly failures: readonly string[]
 }
-
-export type CrowdMessage = 'reached' | CrowdReport
 
 const mostTries = 6
 
@@ -43,21 +39,14 @@ class Member {
   }
 }
 
-async function pull(member: Member, { port, path, size }: CrowdOrder, onBytes: () => void): Promise<void> {
+async function pull(member: Member, { port, path, size }: CrowdOrder): Promise<void> {
   for (; member.received < size; member.tries += 1) {
     using client = new RawClient(port)
     const range = member.received === 0 ? [] : [`Range: bytes=${member.received}-`]
     const wanted = member.received === 0 ? 200 : 206
     let status: number | undefined
     try {
-      const answer = await client.get(
-        path,
-        (bytes) => {
-          member.take(bytes)
-          onBytes()
-        },
-        range,
-      )
+      const answer = await client.get(path, (bytes) => member.take(bytes), range)
       status = answer.status
     } catch (error) {
       if (member.tries === mostTries) throw error
@@ -69,16 +58,7 @@ async function pull(member: Member, { port, path, size }: CrowdOrder, onBytes: (
 
 async function run(order: CrowdOrder): Promise<CrowdReport> {
   const members = Array.from({ length: order.clients }, (_, index) => new Member(index < order.hashing))
-  let isTold = false
-  const outcomes = await Promise.allSettled(
-    members.map((member) =>
-      pull(member, order, () => {
-        if (isTold || member.received < order.tellAt) return
-        isTold = true
-        process.send?.('reached' satisfies CrowdMessage)
-      }),
-    ),
-  )
+  const outcomes = await Promise.allSettled(members.map((member) => pull(member, order)))
   return {
     digests: members.flatMap(({ hash }) => (hash === undefined ? [] : [`sha256:${hash.digest('hex')}`])),
     checksums: members.flatMap(({ hash, checksum }) => (hash === undefined ? [checksum] : [])),
@@ -88,6 +68,6 @@ async function run(order: CrowdOrder): Promise<CrowdReport> {
 }
 
 process.on('message', (order: CrowdOrder) => {
-  void run(order).then((report) => process.send?.(report satisfies CrowdMessage))
+  void run(order).then((report) => process.send?.(report))
 })
 process.on('disconnect', () => process.exit(0))
