@@ -35,7 +35,17 @@ export interface Registry extends AsyncDisposable {
 }
 
 export async function startRegistry(options: StartOptions = {}): Promise<Registry> {
-  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'entrepot-test-')))
+  if (options.folder !== undefined) return start(options.folder, options)
+  await using building = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'entrepot-test-'))
+  building.defer(() => rm(folder, { recursive: true, force: true }))
+  const registry = building.use(await start(folder, options))
+  const running = building.move()
+  return { ...registry, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+/** The folder stays when the registry is closed. */
+async function start(folder: string, options: StartOptions): Promise<Registry> {
   const document = {
     version: 0.1,
     storage: { filesystem: { rootdirectory: folder }, cache: { blobdescriptor: 'inmemory' } },
@@ -62,9 +72,6 @@ export async function startRegistry(options: StartOptions = {}): Promise<Registr
     folder,
     log: lines,
     accessLog: accessLines,
-    async [Symbol.asyncDispose]() {
-      await running[Symbol.asyncDispose]()
-      if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   }
 }

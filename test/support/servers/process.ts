@@ -65,7 +65,8 @@ export async function startServerProcess(options: ServerOptions): Promise<Server
     // Its own process group, so that the children it has are ended with it, and Ctrl-C in a terminal reaches us first.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
+    // What a server in trouble writes down goes with its folder.
+    env: { ...process.env, TMPDIR: options.folder, ...options.env },
   })
   await once(child, 'spawn')
   if (child.pid === undefined) throw new Error(`starting ${options.command} gave no process`)
