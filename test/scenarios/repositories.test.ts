@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { artifact, descriptorOf, memoryBlob, ociImage, seededBytes } from '../support/images.ts'
 import { errorCodeOf, outcomeOf, pull } from '../support/pull.ts'
 import { assertSound, filesBelow, keptBlobs, partialFiles } from '../support/store-tree.ts'
+import { until } from '../support/until.ts'
 import { gate, type Scene, startScene } from './scene.ts'
 
 const [one, two] = ['library/one', 'library/two']
@@ -66,6 +67,7 @@ test('a cached blob is linked into a second repository after the Hub has said th
     [['HEAD', two]],
   )
   hub.clearLedger()
+  await until('the fill is over', async () => outcomeOf(await scene.blob(two, blob.digest))[1] === 'hit')
   assert.deepEqual(outcomeOf(await scene.blob(two, blob.digest)), hit)
   assert.deepEqual(hub.ledger, [], 'the link stays')
 })
