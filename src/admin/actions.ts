@@ -11,6 +11,7 @@ const longestPattern = 512
 /** `pattern`: an image, a digest, or a glob on `repository` or `repository:tag`, as in proxy.pin. */
 export async function pin(views: Views, pattern: string): Promise<PinOutcome> {
   const checked = patternIn(pattern)
+  if (views.mode === 'registry') throw new RegistryError('UNSUPPORTED', 'nothing is ever evicted here, so there is nothing to pin')
   const index = await indexOf(views)
   const before = await index.pins()
   const known = before.find((each) => isSamePattern(each, checked))

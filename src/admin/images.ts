@@ -78,7 +78,7 @@ export function nameIn(
 
 export function indexOf({ index }: Views): Promise<ImageIndex> {
   if (index !== undefined) return index()
-  throw new RegistryError('UNSUPPORTED', 'no index of images is kept without proxy: use /v2/_catalog and tags/list')
+  throw new RegistryError('UNSUPPORTED', 'no index of images is kept here: use /v2/_catalog and tags/list')
 }
 
 function imageOf(views: Views, row: ImageRow, patterns: readonly string[], made: Made | undefined): Image {

@@ -22,13 +22,13 @@ export interface UsageParts {
   readonly primary?: Link | undefined
 }
 
-/** `undefined`: nothing is mirrored. Opens nothing yet. */
+/** `undefined`: nothing is mirrored, and nobody could look at what is here. Opens nothing yet. */
 export function openUsage(config: Config, { driver, clock, log, primary }: UsageParts): Usage | undefined {
-  const { proxy } = config
-  if (proxy === undefined) return undefined
+  const { proxy, http } = config
+  if (proxy === undefined && !http.dashboard.enabled && (http.debug.addr ?? '') === '') return undefined
   return new Usage({
     openIndex: () => SqliteUsage.open(driver().localFile?.(usageIndexPath) ?? ':memory:', log),
-    formerUses: () => readSchedulerState(driver(), proxy.ttl, log),
+    formerUses: () => readSchedulerState(driver(), proxy?.ttl ?? 0, log),
     leases: primary === undefined ? new LocalLeases() : new WorkerLeases(primary),
     clock,
     log,

@@ -1,11 +1,16 @@
-// The dashboard and its API on the registry's own address: only for those who may do everything, and never without authentication.
+// Where the dashboard and its API are: on the main address only for those who may do everything, and never without authentication; and
+// what of it there is for a registry that mirrors nothing.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hashSync } from 'bcryptjs'
+import { ociImage } from '../support/images.ts'
 import { startRegistry } from '../support/registry.ts'
+import { pushImage } from '../support/servers/push.ts'
+import { until } from '../support/until.ts'
+import { asking, describedAnswers } from './asking.ts'
 
 const basic = (user: string) => ({ Authorization: `Basic ${Buffer.from(`${user}:pw`).toString('base64')}` })
 
@@ -58,4 +63,18 @@ test('without dashboard.enabled the main address knows nothing of it', async () 
     assert.equal((await fetch(`${registry.url}/${place}`)).status, 404)
     assert.equal((await fetch(`${registry.debugUrl}/${place}`)).status, 200)
   }
+})
+
+test('a registry of its own shows what was pushed to it, and lets nobody evict it', async () => {
+  await using registry = await startRegistry({ config: { http: { addr: '127.0.0.1:0', debug: { addr: '127.0.0.1:0' } } } })
+  const image = ociImage({ seed: 'pushed' })
+  await pushImage({ url: registry.url }, 'team/app', image, ['1.0'])
+  const { get, post } = asking(registry.debugUrl)
+  const images = async () => ((await get('/images')).body as { images: { image: string; isOwn: boolean; platforms: string[] }[] }).images
+  await until('it is shown', async () => (await images()).length > 0)
+  const [found] = await images()
+  assert.deepEqual([found?.image, found?.isOwn, found?.platforms], ['team/app:1.0', true, ['linux/amd64']])
+  for (const action of ['/evict', '/refresh', '/pin']) assert.equal((await post(action, 'team/app:1.0')).status, 409, action)
+  assert.equal(((await get('/status')).body as { mode: string }).mode, 'registry')
+  assert.deepEqual(describedAnswers.misfits, [])
 })

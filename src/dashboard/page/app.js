@@ -31,7 +31,7 @@ function Dashboard({ status, samples, speeds, isConnected, spoken, spokenTimes }
           h(Incidents, { incidents: status.incidents, now }),
         ]),
       ]),
-      isMirror && h(Images, { now, isConnected, arrived: status.traffic.misses, onSpeak: speak }),
+      h(Images, { now, isConnected, arrived: status.traffic.misses, onSpeak: speak }),
     ]),
     h('div', { role: 'status', 'aria-live': 'polite' }, spoken !== '' && h('p', { class: 'toast', key: spokenTimes }, spoken)),
   ]

@@ -119,7 +119,7 @@ export class Images extends Component {
         ]),
       ]),
       failure !== undefined && h('p', { class: 'outage', role: 'alert' }, failure),
-      images?.length === 0 && h('p', { class: 'quiet' }, search === '' ? 'Nothing was pulled yet.' : `No image here has “${search}” in its name.`),
+      images?.length === 0 && h('p', { class: 'quiet' }, search === '' ? 'There is none yet.' : `No image here has “${search}” in its name.`),
       images !== undefined && images.length > 0 && this.table(images, now),
       next !== null && h('button', { type: 'button', class: 'more', onClick: () => this.load(100) }, 'Show more'),
     ])
