@@ -82,8 +82,10 @@ async function runFiles(files: readonly string[], { isLong, concurrency, folder 
   await mkdir(temporary, { recursive: true })
   const limits = [`--test-concurrency=${concurrency}`, `--test-timeout=${isLong ? LONG_TEST_TIMEOUT_MS : TEST_TIMEOUT_MS}`]
   const reporters = [
-    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
-    ...[`--test-reporter=${join(root, 'test/support/failed-files.mjs')}`, `--test-reporter-destination=${failedFile(folder)}`],
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    `--test-reporter=${join(root, 'test/support/failed-files.mjs')}`,
+    `--test-reporter-destination=${failedFile(folder)}`,
   ]
   const child = spawn(node, ['--test', ...limits, ...reporters, ...files], {
     cwd: root,
