@@ -95,6 +95,8 @@ export function explain(message: string, kind: string | undefined): Explanation 
   return { meaning, advice }
 }
 
+/** A key of the configuration stays as it is written. */
 function sentence(message: string): string {
-  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`
+  const begun = message.replace(/^[a-z]+(?=[\s:,])/, (word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`)
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`
 }

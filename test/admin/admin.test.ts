@@ -165,6 +165,30 @@ suite('the admin API', () => {
     assert.equal((await post('/evict', 'never:here')).status, 404)
   })
 
+  test('with an index go the images that it lists, but not one that has a tag of its own', async () => {
+    await using scene = await startScene({ config, proxy: { libraryprefix } })
+    const { get, post } = asking(scene.registry.debugUrl)
+    const index = ociIndex({ seed: 'whole', attestations: false, layerBytes: 20_000 })
+    const [first, second] = index.children
+    if (first === undefined || second === undefined) throw new Error('an index of fewer than two images')
+    scene.hub.add('whole', index, { tags: ['1'] })
+    scene.hub.add('whole', second, { tags: ['second'] })
+    await scene.manifest('library/whole', '1')
+    await scene.manifest('library/whole', 'second')
+    for (const child of [first, second]) {
+      await scene.manifest('library/whole', child.manifest.digest)
+      for (const digest of child.blobs.keys()) {
+        await scene.blob('library/whole', digest)
+        await scene.kept('library/whole', digest)
+      }
+    }
+    const { freedBytes } = (await post('/evict', 'whole:1')).body as { freedBytes: number }
+    assert.ok(freedBytes > 20_000 && freedBytes < 40_000, `${freedBytes}`)
+    assert.deepEqual(namesOf(await get('/images')), ['library/whole:second'])
+    assert.equal((await scene.blob('library/whole', layerIn(second).digest, { method: 'HEAD' })).headers['x-cache'], 'hit')
+    assert.equal((await scene.blob('library/whole', layerIn(first).digest)).headers['x-cache'], 'miss')
+  })
+
   test('a form of another site changes nothing', async () => {
     await using scene = await startScene({ config, proxy: { libraryprefix } })
     await pulled(scene, 'alpine')

@@ -38,6 +38,7 @@ test('the same trouble stands once, with how often it came and without secrets; 
 test('every kind of an upstream failure is explained, and any line is at least a sentence', () => {
   assert.match(explain('x', 'rate-limited').meaning, /limits/)
   assert.deepEqual(explain('something odd', undefined), { meaning: 'Something odd.', advice: null })
+  assert.equal(explain('http.secret is not set. Set it', undefined).meaning, 'http.secret is not set. Set it.')
   assert.deepEqual(explain('something odd', 'constructor'), { meaning: 'Something odd.', advice: null })
 })
 
