@@ -29,8 +29,8 @@ describe("Let's Encrypt", required, () => {
 
   before(async () => {
     port = await freePort()
-    // Every other nonce is refused, and valid authorizations are not used again.
-    const env = { PEBBLE_WFE_NONCEREJECT: '50', PEBBLE_AUTHZREUSE: '0' }
+    // Every fifth nonce is refused, and valid authorizations are not used again.
+    const env = { PEBBLE_WFE_NONCEREJECT: '20', PEBBLE_AUTHZREUSE: '0' }
     pebble = parts.use(await startPebble({ tlsPort: port, httpPort: port, env }))
     acme.axios.defaults.httpsAgent = pebble.agent
     folder = await mkdtemp(join(tmpdir(), 'entrepot-acme-'))

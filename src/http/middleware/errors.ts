@@ -32,10 +32,16 @@ export function createErrors(log: Log): Middleware<Exchange> {
       logged.add(error)
     }
     const fields = { ...fieldsOf(exchange), error }
-    if (exchange.signal.aborted) log.debug(fields, 'ended a request whose client is gone')
+    if (exchange.signal.aborted || isBrokenWrite(error)) log.debug(fields, 'ended a request whose client is gone')
     else if (isRegistryError(error) || error instanceof BodyTooLarge || error instanceof BodyOverLimit)
       log.debug(fields, 'refused a request')
     else if (error instanceof UpstreamFailure) log.warn({ ...fields, kind: error.kind }, 'upstream failed a request')
     else log.error(fields, 'failed a request')
   }
+}
+
+/** A client's leaving may be told by the write that failed before it is told by its connection. Trouble upstream is an UpstreamFailure. */
+function isBrokenWrite(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return false
+  return error.syscall === 'write' && (error.code === 'EPIPE' || error.code === 'ECONNRESET')
 }
