@@ -68,7 +68,7 @@ async function inTwoRuns(
       await using scene = await startScene({ folder, clock, proxy })
       add(scene)
       await run(scene, clock)
-      clock.jump(3500)
+      clock.jump(11_500)
     }
   } finally {
     await rm(folder, { recursive: true })
@@ -79,7 +79,7 @@ test('a blob that two repositories have goes with the second one', async () => {
   const image = imageNamed('shared')
   const names = ['one', 'two']
   await inTwoRuns(
-    { ttl: '4s' },
+    { ttl: '12s' },
     ({ hub }) => names.forEach((name) => hub.add(name, image, { tags: ['1'] })),
     async (scene) => {
       for (const name of names) await pull(scene, `library/${name}`, image)
@@ -101,7 +101,7 @@ test('proxy.ttl counts from the last use, and a use of an index is one of its pl
   const [platform] = index.children
   if (platform === undefined) throw new Error('an index without images')
   await inTwoRuns(
-    { ttl: '4s' },
+    { ttl: '12s' },
     ({ hub }) => {
       hub.add('some', index, { tags: ['1'] })
       hub.add('some', left, { tags: ['2'] })
@@ -127,7 +127,7 @@ test('proxy.ttl counts from the last use, and a use of an index is one of its pl
 test('repositories of ours are never evicted, nor the blobs that they share with mirrored ones', async () => {
   const clock = new JumpingClock()
   const image = imageNamed('ours')
-  await using scene = await startScene({ clock, proxy: { ttl: '4s', local: ['team/**'] } })
+  await using scene = await startScene({ clock, proxy: { ttl: '12s', local: ['team/**'] } })
   const { hub, registry } = scene
   hub.add('some', image, { tags: ['1'] })
   await pull(scene, 'library/some', image)
