@@ -68,7 +68,7 @@ async function inTwoRuns(
       await using scene = await startScene({ folder, clock, proxy })
       add(scene)
       await run(scene, clock)
-      clock.jump(11_500)
+      clock.jump(5500)
     }
   } finally {
     await rm(folder, { recursive: true })
@@ -79,7 +79,7 @@ test('a blob that two repositories have goes with the second one', async () => {
   const image = imageNamed('shared')
   const names = ['one', 'two']
   await inTwoRuns(
-    { ttl: '12s' },
+    { ttl: '6s' },
     ({ hub }) => names.forEach((name) => hub.add(name, image, { tags: ['1'] })),
     async (scene) => {
       for (const name of names) await pull(scene, `library/${name}`, image)
@@ -88,7 +88,7 @@ test('a blob that two repositories have goes with the second one', async () => {
       const { registry, hub } = scene
       assert.equal((await scene.manifest('library/two', image.manifest.digest)).status, 200)
       const isGone = async () => !(await filesBelow(registry.folder)).some((file) => file.includes('library/one'))
-      await until('the first one has expired', isGone, 8000)
+      await until('the first one has expired', isGone, 15_000)
       assert.equal(await isHere(scene, image), true)
       await pull(scene, 'library/two', image)
       assert.equal(hub.count({ kind: 'cdn' }), 0)
@@ -101,7 +101,7 @@ test('proxy.ttl counts from the last use, and a use of an index is one of its pl
   const [platform] = index.children
   if (platform === undefined) throw new Error('an index without images')
   await inTwoRuns(
-    { ttl: '12s' },
+    { ttl: '6s' },
     ({ hub }) => {
       hub.add('some', index, { tags: ['1'] })
       hub.add('some', left, { tags: ['2'] })
@@ -114,11 +114,11 @@ test('proxy.ttl counts from the last use, and a use of an index is one of its pl
     async (scene, clock) => {
       // By tag only: the platform's image is not asked for, but kept.
       assert.equal((await scene.manifest('library/some', '1')).status, 200)
-      await until('the other one has expired', async () => !(await isHere(scene, left)), 8000)
+      await until('the other one has expired', async () => !(await isHere(scene, left)), 15_000)
       assert.equal(await isHere(scene, platform), true)
       await until('the log tells why', async () => /msg=evicted .*reason=expired/.test(scene.registry.log.join('')))
       clock.jump(hourMs)
-      await until('all has expired', async () => (await keptBlobs(scene.registry.folder)).length === 0, 8000)
+      await until('all has expired', async () => (await keptBlobs(scene.registry.folder)).length === 0, 15_000)
       await pull(scene, 'library/some', left)
     },
   )
@@ -127,7 +127,7 @@ test('proxy.ttl counts from the last use, and a use of an index is one of its pl
 test('repositories of ours are never evicted, nor the blobs that they share with mirrored ones', async () => {
   const clock = new JumpingClock()
   const image = imageNamed('ours')
-  await using scene = await startScene({ clock, proxy: { ttl: '12s', local: ['team/**'] } })
+  await using scene = await startScene({ clock, proxy: { ttl: '6s', local: ['team/**'] } })
   const { hub, registry } = scene
   hub.add('some', image, { tags: ['1'] })
   await pull(scene, 'library/some', image)
