@@ -17,7 +17,7 @@ const LONG_FOLDER = 'test/long/'
 const CONCURRENCY = 2
 /** One test that hangs must not cost the run its report. */
 const TEST_TIMEOUT_MS = 240_000
-const LONG_TEST_TIMEOUT_MS = 3_600_000
+const LONG_TEST_TIMEOUT_MS = 900_000
 /** More than these are no accident. */
 const MOST_FLAKY_FILES = 8
 
