@@ -1,7 +1,8 @@
 // Tokens of this server's own: what clients that only know tokens get for their password, or for none. All that they hold is who
 // it is and until when; what he may do is decided anew for each request. Replicas with the same secret believe each other's.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
+import { hmacSha256 } from '../lib/hmac.ts'
 import { anonymous, type Issued, type Principal } from './access.ts'
 
 /** As long as Docker Hub's. */
@@ -11,12 +12,12 @@ const lifeSeconds = 300
 export type Bearing = { readonly user: string; readonly proof: string } | undefined
 
 export class OwnTokens {
-  readonly #key: Buffer
+  readonly #key: KeyObject
   readonly #clock: Clock
 
   constructor({ secret, clock }: { readonly secret: string; readonly clock: Clock }) {
     // The secret signs addresses of uploads, too: neither may be taken for the other.
-    this.#key = createHmac('sha256', secret).update('tokens of this server').digest()
+    this.#key = createSecretKey(hmacSha256(secret, 'tokens of this server'))
     this.#clock = clock
   }
 
@@ -40,11 +41,11 @@ export class OwnTokens {
 
   /** What a token holds of a password: nothing that leads back to it. */
   proofOf(hash: string): string {
-    return createHmac('sha256', this.#key).update(hash).digest('base64url').slice(0, 22)
+    return hmacSha256(this.#key, hash).toString('base64url').slice(0, 22)
   }
 
   #sign(payload: string): Buffer {
-    return createHmac('sha256', this.#key).update(payload).digest()
+    return hmacSha256(this.#key, payload)
   }
 }
 

@@ -1,8 +1,9 @@
 // Whose password it is, by a htpasswd file. Right and wrong ones are remembered for a short while, by a keyed hash and until the
 // file changes, so that each pair of name and password is compared once and a hot answer waits for nothing.
-import { createHmac, randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
+import { hmacSha256 } from '../lib/hmac.ts'
 import type { Credentials } from './access.ts'
 import { parseBasic } from './basic.ts'
 import type { BcryptThread } from './bcrypt-thread.ts'
@@ -36,7 +37,7 @@ interface Remembered {
 
 export class Passwords {
   readonly #options: PasswordsOptions
-  readonly #key = randomBytes(32)
+  readonly #key = createSecretKey(randomBytes(32))
   readonly #remembered = new LRUCache<string, Remembered>({ max: maxRemembered })
   readonly #running = new Map<string, Promise<PasswordVerdict>>()
   readonly #waiting = new Map<string, number>()
@@ -61,7 +62,7 @@ export class Passwords {
     const retryAfterSeconds = this.#damping.retryAfterSeconds(address, now)
     if (retryAfterSeconds > 0) return { kind: 'damped', retryAfterSeconds }
     const authorization = credentials.authorization ?? ''
-    const key = createHmac('sha256', this.#key).update(authorization).digest('base64')
+    const key = hmacSha256(this.#key, authorization).toString('base64')
     const remembered = this.#remembered.get(key)
     if (remembered !== undefined && remembered.until > now) return remembered.verdict
     const running = this.#running.get(key)

@@ -1,8 +1,9 @@
 // `proxy.authorization: upstream` behind a login of this server's own: who it is, is decided here (`auth`), and what he may read of the
 // mirrored by the account upstream that he stands for. Who has none reads what is public.
-import { createHmac, randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import type { Authenticator, Credentials, Decision, TokenEndpoint, Wanted } from './access.ts'
 import type { UpstreamAccess, UpstreamCaller } from './upstream-access.ts'
+import { hmacSha256 } from '../lib/hmac.ts'
 import type { RepositoryName } from '../oci/names.ts'
 
 export interface UpstreamAccountsOptions {
@@ -25,8 +26,8 @@ export class UpstreamAccounts implements Authenticator {
   constructor(options: UpstreamAccountsOptions) {
     this.#options = options
     this.tokenEndpoint = options.login.tokenEndpoint
-    const secret = randomBytes(32)
-    const keyOf = (...parts: readonly string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest('base64')
+    const secret = createSecretKey(randomBytes(32))
+    const keyOf = (...parts: readonly string[]) => hmacSha256(secret, JSON.stringify(parts)).toString('base64')
     this.#callers = new Map(
       Object.entries(options.accounts).map(([name, { username, password }]) => [
         name,

@@ -1,9 +1,10 @@
 // Tokens of this server for callers who are asked after upstream. A token carries the credentials themselves, encrypted (JWE, RFC 7516)
 // with a key of `http.secret`, so that any replica can ask upstream with them and none has to keep them.
-import { createHmac, hash, hkdfSync, randomBytes } from 'node:crypto'
+import { createSecretKey, hash, hkdfSync, randomBytes } from 'node:crypto'
 import { EncryptJWT, jwtDecrypt } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
+import { hmacSha256 } from '../lib/hmac.ts'
 import type { Issued } from './access.ts'
 import type { BasicCredentials } from './basic.ts'
 import type { UpstreamCaller } from './upstream-access.ts'
@@ -32,7 +33,7 @@ export interface UpstreamTokensOptions {
 export class UpstreamTokens {
   readonly #options: UpstreamTokensOptions
   /** Names callers in memory; different in each process. */
-  readonly #callerKey = randomBytes(32)
+  readonly #callerKey = createSecretKey(randomBytes(32))
   /** By the hash of the token. Passwords are not among what is remembered. */
   readonly #remembered = new LRUCache<string, Remembered>({ max: maxRemembered })
   readonly #keys = new LRUCache<string, Uint8Array>({ max: 16 })
@@ -43,7 +44,7 @@ export class UpstreamTokens {
 
   callerOf({ user, password }: BasicCredentials): UpstreamCaller {
     // No name holds a colon.
-    const key = createHmac('sha256', this.#callerKey).update(`${user}:${password}`).digest('base64')
+    const key = hmacSha256(this.#callerKey, `${user}:${password}`).toString('base64')
     return { key, username: user, password }
   }
 

@@ -1,10 +1,9 @@
 // `evict`: what the limits of the configuration ask to go goes now; with --dry-run it is only listed, with the reason. Beside a running
 // server or without one.
 import { type EvictedRow, evictNow } from '../compose/eviction.ts'
-import { formatProblem } from '../config/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog, errorText } from '../telemetry/log.ts'
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationAloud } from './configuration.ts'
 import type { CommandOptions } from './version.ts'
 
 export interface EvictOptions extends CommandOptions {
@@ -14,8 +13,7 @@ export interface EvictOptions extends CommandOptions {
 
 /** Throws ConfigError. Resolves with the exit code. */
 export async function evict(options: EvictOptions): Promise<number> {
-  const { config, warnings } = await readConfiguration(options)
-  for (const warning of warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  const { config } = await readConfigurationAloud(options)
   const log = createLog({ level: 'error', formatter: config.log.formatter, fields: config.log.fields })
   try {
     const rows = await evictNow(config, { log, clock: systemClock }, options.dryRun)

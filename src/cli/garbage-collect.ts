@@ -3,10 +3,9 @@
 import { openCluster } from '../compose/cluster.ts'
 import { openStore } from '../compose/store.ts'
 import { parseDuration } from '../config/duration.ts'
-import { formatProblem } from '../config/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog, errorText } from '../telemetry/log.ts'
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationAloud } from './configuration.ts'
 import type { CommandOptions } from './version.ts'
 
 export interface GarbageOptions extends CommandOptions {
@@ -24,8 +23,7 @@ export async function collectGarbage(options: GarbageOptions): Promise<number> {
     process.stderr.write(`--grace ${options.grace}: not a duration such as 90s, 30m or 1h\n`)
     return 1
   }
-  const { config, warnings } = await readConfiguration(options)
-  for (const warning of warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  const { config } = await readConfigurationAloud(options)
   const { formatter, fields } = config.log
   const log = createLog({ level: config.log.level, formatter, fields })
   const report = options.quiet ? () => {} : (line: string) => void process.stdout.write(`${line}\n`)

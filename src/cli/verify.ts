@@ -1,10 +1,9 @@
 // `verify`: re-hashes all that is stored, beside a running server or without one, and with --repair puts damaged content aside and
 // fetches it again.
 import { type VerifiedFinding, verifyStore } from '../compose/verification.ts'
-import { formatProblem } from '../config/load.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog, errorText } from '../telemetry/log.ts'
-import { readConfiguration } from './configuration.ts'
+import { readConfigurationAloud } from './configuration.ts'
 import { type CommandOptions, version } from './version.ts'
 
 export interface VerifyOptions extends CommandOptions {
@@ -14,8 +13,7 @@ export interface VerifyOptions extends CommandOptions {
 
 /** Throws ConfigError. Resolves with the exit code: 1 when something is damaged and was not restored. */
 export async function verify(options: VerifyOptions): Promise<number> {
-  const { config, warnings } = await readConfiguration(options)
-  for (const warning of warnings) process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  const { config } = await readConfigurationAloud(options)
   const log = createLog({ level: 'error', formatter: config.log.formatter, fields: config.log.fields })
   const findings: VerifiedFinding[] = []
   const report = (finding: VerifiedFinding) => {

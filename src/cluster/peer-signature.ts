@@ -1,5 +1,6 @@
 // Requests from one replica to another are signed with the secret that all replicas share. Pure.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { hmacSha256 } from '../lib/hmac.ts'
 
 /** The header of the signature, in lower case. */
 export const signatureHeader = 'x-entrepot-peer'
@@ -23,5 +24,5 @@ export function isSignedByPeer(
 }
 
 function macOf(secret: string, method: string, target: string, at: number): Buffer {
-  return createHmac('sha256', secret).update(`entrepot peer\n${method}\n${target}\n${at}`).digest()
+  return hmacSha256(secret, `entrepot peer\n${method}\n${target}\n${at}`)
 }

@@ -9,7 +9,7 @@ import type { Eviction } from '../mirror/eviction.ts'
 import { createIsOwn } from '../mirror/own-repositories.ts'
 import { createPins } from '../mirror/residency.ts'
 import type { Usage } from '../mirror/usage.ts'
-import type { UsageIndex } from '../mirror/usage-index.ts'
+import { freedBytes, type UsageIndex } from '../mirror/usage-index.ts'
 import type { Digest } from '../oci/digest.ts'
 import { manifestNeeds } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/names.ts'
@@ -152,9 +152,8 @@ async function nextOf(eviction: Eviction): Promise<NextToGo[]> {
   const next: NextToGo[] = []
   for await (const { root, reason, removal } of eviction.plan(Number.POSITIVE_INFINITY)) {
     const { repository, tags, digest, usedAt } = root
-    const bytes = removal.blobs.reduce((sum, { size }) => sum + size, 0)
     const image = imageNameOf({ repository, tag: tags[0], digest })
-    next.push({ image, bytes, usedAt: new Date(usedAt).toISOString(), reason })
+    next.push({ image, bytes: freedBytes(removal), usedAt: new Date(usedAt).toISOString(), reason })
     if (next.length === mostNext) break
   }
   return next

@@ -12,6 +12,7 @@ import type { OperatorPages } from '../http/operator-pages.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type AdminViewParts, viewsOf } from './admin-views.ts'
+import { isLookedAt } from './looked-at.ts'
 import type { Operation } from './operation.ts'
 
 export interface AdminParts extends Omit<AdminViewParts, 'health' | 'counting'>, Pick<Operation, 'health' | 'counting' | 'debug'> {
@@ -19,11 +20,6 @@ export interface AdminParts extends Omit<AdminViewParts, 'health' | 'counting'>,
   readonly log: Log
   /** Of a worker process: it answers for all of them. */
   readonly primary?: Link | undefined
-}
-
-/** Whether anybody could look. */
-function isLookedAt({ http }: Config): boolean {
-  return http.dashboard.enabled || (http.debug.addr ?? '') !== ''
 }
 
 /** From here on the log is listened to; `undefined` where nobody could look. */

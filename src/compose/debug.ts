@@ -8,6 +8,7 @@ import { type OpenServer, openServer } from '../http/server.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Health, type HealthState, together } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
+import { hasDebugAddress } from './looked-at.ts'
 
 export interface DebugParts {
   readonly health: Health
@@ -25,7 +26,6 @@ export interface Debug {
 }
 
 export function createDebug({ http }: Config, { health, clock, log, primary }: DebugParts): Debug {
-  const { addr } = http.debug
   const routes = new DebugRoutes(log)
   primary?.answer({ 'worker.health': () => health.state() })
   addHealthRoutes(routes, async () => {
@@ -35,9 +35,9 @@ export function createDebug({ http }: Config, { health, clock, log, primary }: D
   return {
     routes,
     async listen(building) {
-      if (addr === undefined || addr === '') return undefined
+      if (!hasDebugAddress(http.debug)) return undefined
       const handle = routes.handle.bind(routes)
-      const listen = parseListenTarget('tcp', addr)
+      const listen = parseListenTarget('tcp', http.debug.addr)
       const server = building.use(await openServer({ handle, requests: new LiveRequests(), log, listen, clock }))
       log.info({ address: server.address }, 'the debug server listens')
       return server

@@ -1,13 +1,14 @@
 // `proxy.maxsize`, `ttl`, `pin` and `storage.minfree` of the configuration → what makes room. Part of compose.
-import { statfs } from 'node:fs/promises'
 import type { Leases } from '../cluster/leases.ts'
 import { LocalLeases } from '../cluster/local-leases.ts'
 import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
+import { diskSpace } from '../lib/disk-space.ts'
 import { Eviction } from '../mirror/eviction.ts'
 import { createIsOwn } from '../mirror/own-repositories.ts'
 import type { Usage } from '../mirror/usage.ts'
+import { freedBytes } from '../mirror/usage-index.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Meters } from '../telemetry/meters.ts'
@@ -36,10 +37,11 @@ export function openEviction(config: Config, parts: EvictionParts): Eviction | u
   const { usage, store, clock, log, leases, primary, meters, health } = parts
   const evicted = meters?.counter('entrepot_evicted_bytes_total', 'Bytes that made room, by why they went.', 'reason')
   for (const reason of ['size', 'disk', 'expired', 'asked']) evicted?.of(reason)
+  const folder = store.driver.localFile?.('')
   const eviction = new Eviction({
     usage,
     store: store.content,
-    disk: () => diskSpace(store.driver.localFile?.('')),
+    disk: async () => (folder === undefined ? undefined : diskSpace(folder)),
     policy: { maxSize: proxy.maxsize, minFree: storage.minfree, ttlMs: proxy.ttl, pins: proxy.pin },
     isOwn: createIsOwn(proxy.local),
     facts: { evicted: (reason, bytes) => evicted?.add(bytes, reason) },
@@ -87,8 +89,7 @@ export async function evictNow(
   const rows: EvictedRow[] = []
   for await (const { root, reason, removal } of eviction.plan()) {
     const { repository, tags, digest, kind, usedAt } = root
-    const bytes = removal.blobs.reduce((sum, { size }) => sum + size, 0)
-    rows.push({ repository, tags, digest, kind, reason, usedAt: new Date(usedAt).toISOString(), bytes })
+    rows.push({ repository, tags, digest, kind, reason, usedAt: new Date(usedAt).toISOString(), bytes: freedBytes(removal) })
   }
   if (!isDryRun) await eviction.run()
   return rows
@@ -103,17 +104,4 @@ function showStanding(meters: Meters, eviction: Eviction): void {
   show('entrepot_store_bytes', 'Bytes of all content, each blob once.', ({ storedBytes }) => storedBytes)
   show('entrepot_store_limit_bytes', 'proxy.maxsize; absent without one.', ({ highBytes }) => highBytes)
   show('entrepot_store_reserved_bytes', 'Bytes that running fills may come to.', ({ reservedBytes }) => reservedBytes)
-}
-
-/** Of the disk that the folder is on; of the nearest one above it while it is not made yet. */
-async function diskSpace(folder: string | undefined): Promise<{ freeBytes: number; totalBytes: number } | undefined> {
-  for (let path = folder; path !== undefined && path !== ''; path = path.slice(0, Math.max(path.lastIndexOf('/'), 0))) {
-    try {
-      const { bavail, blocks, bsize } = await statfs(path)
-      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
-    } catch {
-      // Absent, or the disk does not answer: the next one up may.
-    }
-  }
-  return undefined
 }

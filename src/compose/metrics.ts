@@ -1,6 +1,5 @@
 // Counting: what all parts tell, and where it can be read. Part of compose.
-import { existsSync, statfsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { answerText, type DebugRoutes } from '../http/debug.ts'
@@ -8,6 +7,7 @@ import type { LiveRequests } from '../http/middleware/cancellation.ts'
 import type { RequestObserver } from '../http/request-hooks.ts'
 import { RequestMetrics } from '../http/request-metrics.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type DiskSpace, diskSpaceNow } from '../lib/disk-space.ts'
 import { createFacts, type Facts } from '../telemetry/facts.ts'
 import type { Health } from '../telemetry/health.ts'
 import { Meters, type Reading } from '../telemetry/meters.ts'
@@ -15,6 +15,7 @@ import { metricsContentType, metricsText } from '../telemetry/metrics.ts'
 import { addProcessMeters } from '../telemetry/process-meters.ts'
 import { type MeterSamples, samplesOf } from '../telemetry/samples.ts'
 import type { RemoteContent } from '../upstream/remote-content.ts'
+import { isLookedAt } from './looked-at.ts'
 
 export interface Counting {
   /** For gauges of any part: `meters.gauge(name, help, labels, read)`, where `read` answers from memory. */
@@ -37,7 +38,8 @@ export interface CountingParts {
 }
 
 /** With `http.debug.prometheus.enabled` the path for scrapes is added to the debug address. */
-export function createCounting({ http, storage }: Config, { routes, health, clock, primary }: CountingParts): Counting {
+export function createCounting(config: Config, { routes, health, clock, primary }: CountingParts): Counting {
+  const { http, storage } = config
   const meters = new Meters()
   const facts = createFacts(meters)
   watchHealth(meters, health)
@@ -51,12 +53,12 @@ export function createCounting({ http, storage }: Config, { routes, health, cloc
       answerText(res, 200, await metricsText(processes), { 'Content-Type': metricsContentType })
     })
   }
-  const isLookedAt = prometheus.enabled || http.dashboard.enabled || (http.debug.addr ?? '') !== ''
+  const isWatched = prometheus.enabled || isLookedAt(config)
   return {
     meters,
     facts,
     ...watchUpstreams(meters, clock),
-    observers: (requests) => (isLookedAt ? [new RequestMetrics(meters, requests, facts.fetchedBytes).add] : []),
+    observers: (requests) => (isWatched ? [new RequestMetrics(meters, requests, facts.fetchedBytes).add] : []),
   }
 }
 
@@ -71,26 +73,15 @@ function watchHealth(meters: Meters, health: Health): void {
   )
 }
 
-/** Asking a file system for its free space takes microseconds, as nothing is walked. */
 function watchDisk(meters: Meters, folder: string): void {
-  const read = (value: (disk: { readonly bavail: number; readonly blocks: number; readonly bsize: number }) => number) => () => {
-    // The folder may not have been made yet.
-    let place = folder
-    while (!existsSync(place) && dirname(place) !== place) place = dirname(place)
-    return [[[], value(statfsSync(place))] as Reading]
+  const read = (value: (disk: DiskSpace) => number) => () => {
+    const disk = diskSpaceNow(folder)
+    return disk === undefined ? [] : [[[], value(disk)] as Reading]
   }
-  meters.gauge(
-    'entrepot_disk_free_bytes',
-    'Bytes that the store could still grow by.',
-    [],
-    read(({ bavail, bsize }) => bavail * bsize),
-  )
-  meters.gauge(
-    'entrepot_disk_bytes',
-    'Size of the disk that the store is on.',
-    [],
-    read(({ blocks, bsize }) => blocks * bsize),
-  )
+  const free = read(({ freeBytes }) => freeBytes)
+  const total = read(({ totalBytes }) => totalBytes)
+  meters.gauge('entrepot_disk_free_bytes', 'Bytes that the store could still grow by.', [], free)
+  meters.gauge('entrepot_disk_bytes', 'Size of the disk that the store is on.', [], total)
 }
 
 export interface WatchedUpstream {

@@ -7,6 +7,7 @@ import type { OpenServer, ServerOptions } from '../http/server.ts'
 import { isSignedByPeer, signatureHeader, signPeer } from '../cluster/peer-signature.ts'
 import { type PeerAccess, peerPath } from '../http/handlers/peers.ts'
 import type { Clock } from '../lib/clock.ts'
+import { urlHost } from '../lib/url-host.ts'
 import { OnDemandSources } from '../mirror/on-demand-sources.ts'
 import type { PullThrough } from '../mirror/pull-through.ts'
 import type { Peers } from '../mirror/shared-transfers.ts'
@@ -27,7 +28,7 @@ export function addressOf({ http, cluster }: Config, { port }: Pick<OpenServer, 
   const scheme = http.tls === undefined ? 'http' : 'https'
   const { advertise } = cluster
   if (advertise?.includes('://') === true) return advertise.replace(/\/+$/, '')
-  return `${scheme}://${advertise ?? `${inUrl(reachableHost(http))}:${port}`}${http.prefix.replace(/\/+$/, '')}`
+  return `${scheme}://${advertise ?? `${urlHost(reachableHost(http))}:${port}`}${http.prefix.replace(/\/+$/, '')}`
 }
 
 /** Workers of one host share a port, so each has one more, for the others. Answers its address. */
@@ -39,7 +40,7 @@ export async function openOwnPort(
 ): Promise<string> {
   const host = hasOtherHosts ? reachableHost(config.http) : '127.0.0.1'
   const { port } = building.use(await open({ host, port: 0, exclusive: true }))
-  return `http://${inUrl(host)}:${port}${config.http.prefix.replace(/\/+$/, '')}`
+  return `http://${urlHost(host)}:${port}${config.http.prefix.replace(/\/+$/, '')}`
 }
 
 function reachableHost({ net, addr }: Config['http']): string {
@@ -52,10 +53,6 @@ function ownAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
   const outside = addresses.filter(({ internal, address }) => !internal && !/^(?:fe80:|169\.254\.)/.test(address))
   return (outside.find(({ family }) => family === 'IPv4') ?? outside[0])?.address ?? '127.0.0.1'
-}
-
-function inUrl(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
 }
 
 /** A holder that brings nothing for so long is asked again, or its lease taken over. */

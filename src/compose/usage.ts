@@ -12,6 +12,7 @@ import { SqliteUsage } from '../mirror/usage-sqlite.ts'
 import type { StorageDriver } from '../store/driver.ts'
 import { schedulerStatePath, usageIndexPath } from '../store/layout.ts'
 import type { Log } from '../telemetry/log.ts'
+import { isLookedAt } from './looked-at.ts'
 
 export interface UsageParts {
   /** Known when the store is open. */
@@ -24,8 +25,8 @@ export interface UsageParts {
 
 /** `undefined`: nothing is mirrored, and nobody could look at what is here. Opens nothing yet. */
 export function openUsage(config: Config, { driver, clock, log, primary }: UsageParts): Usage | undefined {
-  const { proxy, http } = config
-  if (proxy === undefined && !http.dashboard.enabled && (http.debug.addr ?? '') === '') return undefined
+  const { proxy } = config
+  if (proxy === undefined && !isLookedAt(config)) return undefined
   return new Usage({
     openIndex: () => SqliteUsage.open(driver().localFile?.(usageIndexPath) ?? ':memory:', log),
     formerUses: () => readSchedulerState(driver(), proxy?.ttl ?? 0, log),

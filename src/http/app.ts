@@ -80,8 +80,7 @@ export function createApp(options: AppOptions): App {
   const rules = { host: options.host, relative: options.relativeUrls ?? false, prefix }
   const origins = createOrigins({ rules, trustedProxies })
   const authorize = authenticator && createAuthorize({ authenticator, origins, trustedProxies })
-  const nameOf = options.nameOf ?? ((_ns, name) => name)
-  const naming = createNaming(nameOf)
+  const naming = createNaming(options.nameOf ?? ((_ns, name) => name))
   const clock = options.clock ?? systemClock
   const hooks = hooksOf(options, authorize && createMayAnswer(authorize, createRepositoryWants(naming)))
   const lives = createLives({ requests, hooks, trustedProxies, clock, log })
@@ -96,7 +95,7 @@ export function createApp(options: AppOptions): App {
     authorize,
     tokens: tokensOf(authenticator, { origins, trustedProxies }),
     peers: options.peers,
-    nameOf,
+    naming,
     prefix,
     commonHeaders,
     sendfile: options.sendfile ?? true,

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Provenance } from '../content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Reference, RepositoryName, Tag } from '../oci/names.ts'
+import { encodedNames } from './encoded-names.ts'
 import { endAfterBody, isUnread, isWaiting } from './request-body.ts'
 
 const noHeaders: readonly string[] = []
@@ -142,7 +143,16 @@ function answerUnread(exchange: Exchange, status: number, headers: readonly stri
 
 export function answerJson(exchange: Exchange, status: number, headers: readonly string[], value: unknown): void {
   // With a newline at the end, as distribution's encoder writes it.
-  const body = Buffer.from(`${JSON.stringify(value)}\n`)
+  answerText(exchange, status, headers, Buffer.from(`${JSON.stringify(value)}\n`))
+}
+
+/** `{…,"<field>":[…]}`: the fields of `before`, then the names as they are remembered. */
+export function answerNames(exchange: Exchange, headers: readonly string[], before: object, field: string, names: readonly string[]): void {
+  const begin = JSON.stringify({ ...before, [field]: [] }).slice(0, -3)
+  answerText(exchange, 200, headers, Buffer.concat([Buffer.from(begin), encodedNames(names), Buffer.from('}\n')]))
+}
+
+function answerText(exchange: Exchange, status: number, headers: readonly string[], body: Buffer): void {
   answer(exchange, status, ['Content-Type', 'application/json', 'Content-Length', String(body.length), ...headers], body)
 }
 

@@ -1,5 +1,6 @@
 // What a request that ended did, for notifications: pulled, pushed, mounted, deleted; most did nothing that anybody is told of.
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { urlHost } from '../lib/url-host.ts'
 import type { Happening } from '../notify/event.ts'
 import { isDigestReference, type Tag } from '../oci/names.ts'
 import type { Exchange } from './exchange.ts'
@@ -58,10 +59,9 @@ function insideOf({ path }: Exchange): string {
 function requestOf({ req, requestId, clientAddress }: Exchange): Happening['request'] {
   const { remoteAddress, remotePort } = req.socket
   const isPeer = remotePort !== undefined && remoteAddress?.endsWith(clientAddress) === true
-  const host = clientAddress.includes(':') ? `[${clientAddress}]` : clientAddress
   return {
     id: requestId,
-    addr: isPeer ? `${host}:${remotePort}` : clientAddress,
+    addr: isPeer ? `${urlHost(clientAddress)}:${remotePort}` : clientAddress,
     host: req.headers.host ?? '',
     method: req.method ?? '',
     useragent: req.headers['user-agent'] ?? '',

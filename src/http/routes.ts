@@ -20,7 +20,7 @@ import type { Exchange, Handler } from './exchange.ts'
 import type { Locate } from './locations.ts'
 import { type Authorize, guarded } from './middleware/authenticate.ts'
 import { createWriteParts, type OwnContent } from './own-content.ts'
-import { createNaming, type NameOf, type Naming, pathInside } from './request-names.ts'
+import { type Naming, pathInside } from './request-names.ts'
 import type { SendBlobOptions } from './send-blob.ts'
 import { createRepositoryWants, createUploadWants, wantsCatalog, wantsPing, type WantsOf } from './wanted.ts'
 
@@ -37,7 +37,7 @@ export interface RoutesOptions extends SendBlobOptions {
   readonly authorize?: Authorize | undefined
   /** Where this server gives tokens itself. */
   readonly tokens?: { readonly path: string; readonly handler: Handler } | undefined
-  readonly nameOf: NameOf
+  readonly naming: Naming
   /** `/pfx`, or nothing. */
   readonly prefix: string
   /** Name, value, name, value: on every answer of a route below `/v2/`. */
@@ -56,8 +56,7 @@ export interface Route {
 
 /** Every route that tells anything. What is not here is a probe, a redirection or not found. */
 export function routesOf(options: RoutesOptions): readonly Route[] {
-  const { content, catalog, own } = options
-  const naming = createNaming(options.nameOf)
+  const { content, catalog, own, naming } = options
   const manifests = createManifestHandlers(content, naming)
   const blobs = createBlobHandlers(content, naming, options)
   const referrers = createReferrersHandler(content, naming, own?.isOwn ?? (() => false))

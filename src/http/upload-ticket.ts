@@ -1,6 +1,7 @@
 // `_state` of upload addresses: what an upload was when its address was given out, signed as distribution signs it. A replica, or
 // a registry:2 on the same folder, that has the same http.secret takes it as its own, and the reverse.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { hmacSha256 } from '../lib/hmac.ts'
 
 export interface UploadTicket {
   readonly repository: string
@@ -24,7 +25,7 @@ export function sealTicket(secret: string, ticket: UploadTicket & { readonly sta
   const { repository, id, offset, startedAt } = ticket
   // The names and their order are those of distribution's structure.
   const text = Buffer.from(JSON.stringify({ Name: repository, UUID: id, Offset: offset, StartedAt: rfc3339Nano(startedAt) }))
-  const sealed = Buffer.concat([macOf(secret, text), text]).toString('base64url')
+  const sealed = Buffer.concat([hmacSha256(secret, text), text]).toString('base64url')
   // Go's decoder insists on the padding, which Node's encoder leaves out.
   return sealed.padEnd(Math.ceil(sealed.length / 4) * 4, '=')
 }
@@ -35,7 +36,7 @@ export function openTicket(secret: string, sealed: string): UploadTicket | undef
   if (!/^[\w-]+={0,2}$/.test(sealed)) return undefined
   const bytes = Buffer.from(sealed, 'base64url')
   const text = bytes.subarray(macBytes)
-  if (bytes.length <= macBytes || !timingSafeEqual(bytes.subarray(0, macBytes), macOf(secret, text))) return undefined
+  if (bytes.length <= macBytes || !timingSafeEqual(bytes.subarray(0, macBytes), hmacSha256(secret, text))) return undefined
   try {
     return ticketOf(JSON.parse(text.toString()))
   } catch {
@@ -48,10 +49,6 @@ function ticketOf(value: unknown): UploadTicket | undefined {
   const { Name: repository, UUID: id, Offset: offset } = value as Record<string, unknown>
   if (typeof repository !== 'string' || typeof id !== 'string' || !Number.isSafeInteger(offset)) return undefined
   return { repository, id, offset: offset as number }
-}
-
-function macOf(secret: string, text: Buffer): Buffer {
-  return createHmac('sha256', secret).update(text).digest()
 }
 
 /** Go's RFC3339Nano: no trailing zeros in the fraction, and no fraction of nothing. */

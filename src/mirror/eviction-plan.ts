@@ -2,7 +2,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { createPins, type IsPinned, isExpired, type Pressure } from './residency.ts'
-import type { Imagined, Removal, Root, UsageIndex } from './usage-index.ts'
+import { freedBytes, type Imagined, type Removal, type Root, type UsageIndex } from './usage-index.ts'
 
 /** Roots that are looked at in one question, after which others get their turn. */
 const pageSize = 64
@@ -46,7 +46,7 @@ export async function* victims(
       if ((!expired && left <= 0) || signal.aborted) return
       if (isOwn?.(root.repository) === true || (await isSpared(root, index, isPinned))) continue
       const removal = await index.removalOf(root, imagined)
-      left -= removal.blobs.reduce((sum, { size }) => sum + size, 0)
+      left -= freedBytes(removal)
       yield { root, reason: expired ? 'expired' : wanted.reason, removal }
     }
     cursor = page.at(-1)?.cursor

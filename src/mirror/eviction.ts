@@ -4,6 +4,7 @@ import type { EvictionOutcome, EvictionTarget } from '../content-sink.ts'
 import { awaitedLease, type HeldLease } from '../cluster/held-lease.ts'
 import type { Leases } from '../cluster/leases.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { DiskSpace } from '../lib/disk-space.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type EvictionReason, type PlannedEviction, victims, type Wanted } from './eviction-plan.ts'
@@ -20,11 +21,6 @@ const mostRounds = 3
 /** Told of what went. */
 export interface EvictionFacts {
   evicted(reason: EvictionReason, bytes: number): void
-}
-
-export interface DiskSpace {
-  readonly freeBytes: number
-  readonly totalBytes: number
 }
 
 export interface EvictionParts {

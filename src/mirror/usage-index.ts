@@ -42,6 +42,10 @@ export interface Removal {
   readonly blobs: readonly { readonly digest: Digest; readonly size: number }[]
 }
 
+export function freedBytes({ blobs }: Removal): number {
+  return blobs.reduce((sum, { size }) => sum + size, 0)
+}
+
 /** Bookkeeping of a plan: what is imagined to be gone already. An index keeps in it what it needs. */
 export type Imagined = Map<string, number>
 

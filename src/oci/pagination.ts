@@ -24,12 +24,12 @@ export function parsePage(query: { readonly n?: string | undefined; readonly las
   return { n: Number(query.n), last }
 }
 
-/** Cuts one page out of `sorted`, whose order is that of `<`. */
+/** Cuts one page out of `sorted`, whose order is that of `<`. A page that is the whole has the same array. */
 export function pageOf<T extends string>(sorted: readonly T[], page: Page, atMost: number): PageOf<T> {
   const n = Math.min(page.n ?? atMost, atMost)
   const { last } = page
   const from = last === undefined ? 0 : firstAfter(sorted, last)
-  const items = sorted.slice(from, from + n)
+  const items = from === 0 && n >= sorted.length ? sorted : sorted.slice(from, from + n)
   return { items, more: n > 0 && from + n < sorted.length }
 }
 

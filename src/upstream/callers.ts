@@ -11,7 +11,7 @@ import { type Credentials, fixedCredentials } from './credentials.ts'
 import { listTags } from './lists.ts'
 import { QuotaState } from './quota.ts'
 import { mayReceiveCredentials } from './realm-trust.ts'
-import { Session } from './session.ts'
+import { apiBase, Session } from './session.ts'
 import { Tokens } from './tokens.ts'
 import type { Transport } from './transport.ts'
 
@@ -66,7 +66,7 @@ export class Callers {
   /** Whether name and password are right. Throws UpstreamFailure. */
   async checkLogin(credentials: Credentials, signal: AbortSignal): Promise<CallerVerdict> {
     const { registry, transport, clock } = this.#options
-    const url = new URL(`${registry.origin}${registry.pathname.replace(/\/+$/, '')}/v2/`)
+    const url = new URL(apiBase(registry))
     const since = clock.now()
     try {
       const first = await transport.ask({ method: 'GET', url, headers: {} }, signal)

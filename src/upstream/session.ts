@@ -39,13 +39,18 @@ export interface SessionOptions {
 
 export type Sign = (method: string, url: URL) => Readonly<Record<string, string>>
 
+/** Where the API of a registry begins: `…/v2/`. */
+export function apiBase({ origin, pathname }: URL): string {
+  return `${origin}${pathname.replace(/\/+$/, '')}/v2/`
+}
+
 export class Session {
   readonly #options: SessionOptions
   readonly #base: string
 
   constructor(options: SessionOptions) {
     this.#options = options
-    this.#base = `${options.registry.origin}${options.registry.pathname.replace(/\/+$/, '')}/v2/`
+    this.#base = apiBase(options.registry)
   }
 
   get clock(): Clock {

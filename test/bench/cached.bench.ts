@@ -180,11 +180,10 @@ export function manifestRate(server: ServerProcess, digest: string, seconds: num
   return requestRate(server, `/v2/${repository}/manifests/${digest}`, seconds)
 }
 
-/** Of wrk with 32 connections. */
-export async function requestRate({ pid, port }: ServerProcess, path: string, seconds: number): Promise<RequestRate> {
+export async function requestRate({ pid, port }: ServerProcess, path: string, seconds: number, connections = 32): Promise<RequestRate> {
   const before = await processorSecondsOf(pid)
   const { stdout } = await runProgram('wrk', [
-    '-c32',
+    `-c${connections}`,
     '-t1',
     `-d${seconds}s`,
     '-H',

@@ -3,7 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { programPath } from '../support/packages.ts'
-import { freePort, type ServerProcess, startServerProcess } from './server-process.ts'
+import { freePort } from '../support/free-port.ts'
+import { type ServerProcess, startServerProcess } from './server-process.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -63,19 +64,23 @@ export async function startDockerRegistry(folder: string, more: object = {}): Pr
   })
 }
 
-/** Plain files below `folder`/data by sendfile(2): about what the machine can do. */
-export async function startNginx(folder: string): Promise<ServerProcess> {
+/** Plain files below `folder`/data by sendfile(2): about what the machine can do. With `tls` over TLS. */
+export async function startNginx(
+  folder: string,
+  tls?: { readonly certificateFile: string; readonly keyFile: string },
+): Promise<ServerProcess> {
   const port = await freePort()
   const place = join(folder, 'nginx')
   await mkdir(place)
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place}/${name};`)
+  const listen = tls === undefined ? `${port};` : `${port} ssl; ssl_certificate ${tls.certificateFile}; ssl_certificate_key ${tls.keyFile};`
   const lines = [
     ...(process.getuid?.() === 0 ? ['user root;'] : []),
     'daemon off; worker_processes 1;',
     `pid ${place}/pid; error_log ${place}/error.log notice;`,
     'events { worker_connections 512; }',
     `http { sendfile on; tcp_nopush on; keepalive_requests 1000000; access_log ${place}/access.log; ${temporary.join(' ')}`,
-    `server { listen 127.0.0.1:${port}; root ${join(folder, 'data')}; } }`,
+    `server { listen 127.0.0.1:${listen} root ${join(folder, 'data')}; } }`,
   ]
   await writeFile(join(place, 'nginx.conf'), lines.join('\n'))
   const args = ['-c', join(place, 'nginx.conf'), '-e', 'stderr', '-g', 'error_log stderr notice;']

@@ -3,12 +3,12 @@ import { createHash, randomFillSync } from 'node:crypto'
 import { mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { createAuthority, type Issued } from '../support/authority.ts'
-import { programPath } from '../support/packages.ts'
+import { createAuthority } from '../support/authority.ts'
 import { startNginx } from '../support/servers/proxies.ts'
 import { runProgram } from '../support/servers/program.ts'
 import { type Bench, type Measurement, median, medianRatio, mebibyte } from './measurement.ts'
-import { freePort, type ServerProcess, startServerProcess, workFolder } from './server-process.ts'
+import { type ServerProcess, startServerProcess, workFolder } from './server-process.ts'
+import { startNginx as startFileServer } from './servers.ts'
 
 const bench = 'tls'
 const main = join(import.meta.dirname, '../../src/main.ts')
@@ -24,7 +24,7 @@ export const tls: Bench = async ({ isQuick, tell }) => {
     tls: { certificate: certificate.certificateFile, key: certificate.keyFile },
   })
   await using behind = await startEntrepot(folder.path, 'behind', { accel: 'nginx' })
-  await using nginx = await startPlainNginx(folder.path, data, certificate)
+  await using nginx = await startFileServer(folder.path, certificate)
   await using accel = await startNginx({
     example: 'nginx-accel.conf',
     substitutions: {
@@ -113,27 +113,4 @@ async function startEntrepot(folder: string, name: string, http: Record<string, 
   await writeFile(file, stringify({ version: 0.1, storage, http: { addr: '127.0.0.1:0', ...http } }))
   const ready = /entrepot listens on 127\.0\.0\.1:(\d+)/
   return startServerProcess({ folder, name, command: process.execPath, args: [main, 'serve', file], ready })
-}
-
-async function startPlainNginx(folder: string, data: string, { certificateFile, keyFile }: Issued): Promise<ServerProcess> {
-  const [port, place] = [await freePort(), join(folder, 'nginx')]
-  await mkdir(place)
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${place}/${name};`)
-  const lines = [
-    ...(process.getuid?.() === 0 ? ['user root;'] : []),
-    `daemon off; worker_processes 1; pid ${place}/pid;`,
-    'events { worker_connections 512; }',
-    `http { sendfile on; tcp_nopush on; access_log ${place}/access.log; ${temporary.join(' ')}`,
-    `server { listen 127.0.0.1:${port} ssl; ssl_certificate ${certificateFile}; ssl_certificate_key ${keyFile}; root ${data}; } }`,
-  ]
-  await writeFile(join(place, 'nginx.conf'), lines.join('\n'))
-  const args = ['-c', join(place, 'nginx.conf'), '-e', 'stderr', '-g', 'error_log stderr notice;']
-  const server = await startServerProcess({
-    folder,
-    name: 'nginx',
-    command: programPath('nginx'),
-    args,
-    ready: /start worker process (\d+)/,
-  })
-  return { ...server, port }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Authenticator, Credentials, Decision, Wanted } from '../../src/auth/access.ts'
 import { AccessLog } from '../../src/http/middleware/access-log.ts'
+import { createNaming } from '../../src/http/request-names.ts'
 import { routesOf, type RoutesOptions } from '../../src/http/routes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { RepositoryName } from '../../src/oci/names.ts'
@@ -51,7 +52,7 @@ describe('with authentication', () => {
       content: contentOf({}),
       own,
       catalog,
-      nameOf: (_ns: unknown, name: unknown) => name,
+      naming: createNaming((_ns, name) => name),
     } as unknown as RoutesOptions)
     assert.ok(routes.length >= 10)
     for (const { pattern } of routes) {

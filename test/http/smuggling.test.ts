@@ -8,7 +8,7 @@ import { needsPackages, programPath } from '../support/packages.ts'
 import { type Registry, startRegistry } from '../support/registry.ts'
 import { serverFolder, startServerProcess } from '../support/servers/process.ts'
 import { startNginx } from '../support/servers/proxies.ts'
-import { freePort } from '../support/servers/redis.ts'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 import { ask, raw } from './serving.ts'
 

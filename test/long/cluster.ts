@@ -6,7 +6,8 @@ import { type Hub, startHub } from '../support/hub/hub.ts'
 import type { Package } from '../support/packages.ts'
 import { startHaproxy } from '../support/servers/proxies.ts'
 import { type Radosgw, radosgwPackages, startRadosgw } from '../support/servers/radosgw.ts'
-import { freePort, type RedisServer, startRedis } from '../support/servers/redis.ts'
+import { freePort } from '../support/free-port.ts'
+import { type RedisServer, startRedis } from '../support/servers/redis.ts'
 import { type Child, startChild } from '../scenarios/child.ts'
 
 export const clusterPackages: readonly Package[] = [...radosgwPackages, 'redis-server', 'haproxy']

@@ -8,7 +8,7 @@ import { ociImage } from '../support/images.ts'
 import { needsPackages, programPath } from '../support/packages.ts'
 import { serverFolder, startServerProcess } from '../support/servers/process.ts'
 import { runProgram } from '../support/servers/program.ts'
-import { freePort } from '../support/servers/redis.ts'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 import { scrape } from './scrape.ts'
 

@@ -13,7 +13,7 @@ import { TestClock } from '../support/clock.ts'
 import { needsPackages } from '../support/packages.ts'
 import { type Registry, startRegistry } from '../support/registry.ts'
 import { type Pebble, startPebble } from '../support/servers/pebble.ts'
-import { freePort } from '../support/servers/redis.ts'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 import { ask, handshake } from './asking.ts'
 

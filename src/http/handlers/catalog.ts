@@ -1,7 +1,7 @@
 // The repositories of this registry, in pages: distribution's own `_catalog`.
 import type { Catalog } from '../../content.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import { answerJson, type Handler } from '../exchange.ts'
+import { answerNames, type Handler } from '../exchange.ts'
 import { nextPage, pageIn } from './tags.ts'
 
 /** Without a catalog (Docker Hub has none) the operation is unsupported. Who asks for more than `maxEntries` at once is refused. */
@@ -13,6 +13,6 @@ export function createCatalogHandler(catalog: Catalog | undefined, maxEntries: n
       throw new RegistryError('PAGINATION_NUMBER_INVALID', 'invalid number of results requested', { detail: { n: page.n } })
     }
     const found = await catalog.listRepositories(page, exchange.signal)
-    answerJson(exchange, 200, nextPage(exchange, page, found), { repositories: found.items })
+    answerNames(exchange, nextPage(exchange, page, found), {}, 'repositories', found.items)
   }
 }

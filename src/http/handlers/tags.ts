@@ -2,7 +2,7 @@
 import type { ContentSource } from '../../content.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { formatNextLink, parsePage, type Page, type PageOf } from '../../oci/pagination.ts'
-import { answerJson, type Exchange, type Handler } from '../exchange.ts'
+import { answerNames, type Exchange, type Handler } from '../exchange.ts'
 import { namespaceIn, type Naming } from '../request-names.ts'
 
 export function createTagsHandler(content: ContentSource, naming: Naming): Handler {
@@ -13,7 +13,7 @@ export function createTagsHandler(content: ContentSource, naming: Naming): Handl
     if (found === undefined) {
       throw new RegistryError('NAME_UNKNOWN', 'repository name not known to registry', { detail: { name: asked } })
     }
-    answerJson(exchange, 200, nextPage(exchange, page, found), { name: asked, tags: found.items })
+    answerNames(exchange, nextPage(exchange, page, found), { name: asked }, 'tags', found.items)
   }
 }
 

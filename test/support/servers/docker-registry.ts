@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { programPath } from '../packages.ts'
-import { freePort } from './redis.ts'
+import { freePort } from '../free-port.ts'
 import { serverFolder, startServerProcess } from './process.ts'
 import type { TokenServer } from './token-server.ts'
 

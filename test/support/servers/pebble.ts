@@ -5,7 +5,7 @@ import { Agent, request } from 'node:https'
 import { createAuthority } from '../authority.ts'
 import { programPath } from '../packages.ts'
 import { NOWHERE_ELSE, serverFolder, startServerProcess } from './process.ts'
-import { freePort } from './redis.ts'
+import { freePort } from '../free-port.ts'
 
 export interface Pebble extends AsyncDisposable {
   readonly directoryUrl: string

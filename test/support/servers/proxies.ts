@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { programPath } from '../packages.ts'
 import { until } from '../until.ts'
-import { freePort } from './redis.ts'
+import { freePort } from '../free-port.ts'
 import { serverFolder, startServerProcess } from './process.ts'
 
 const examples = join(import.meta.dirname, '../../../config/examples')

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { programPath } from '../packages.ts'
 import { until } from '../until.ts'
 import { serverFolder, startServerProcess } from './process.ts'
-import { askRedis, freePort, type RedisServer, startRedis } from './redis.ts'
+import { freePort } from '../free-port.ts'
+import { askRedis, type RedisServer, startRedis } from './redis.ts'
 
 export interface SentinelGroup extends AsyncDisposable {
   /** host:port of the Sentinel. */

@@ -1,6 +1,6 @@
 // A real Redis on a free port of 127.0.0.1, with nothing on disk, that a test may stop, kill and start again where it was.
-import { createConnection, createServer } from 'node:net'
-import { once } from 'node:events'
+import { createConnection } from 'node:net'
+import { freePort } from '../free-port.ts'
 import { programPath } from '../packages.ts'
 import { type ServerProcess, serverFolder, startServerProcess } from './process.ts'
 
@@ -17,16 +17,6 @@ export interface RedisServer extends AsyncDisposable {
   restart(): Promise<void>
   /** One command by a connection of its own; the reply as redis-cli would print it without a terminal. */
   cli(...args: readonly string[]): Promise<string>
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
-  return address.port
 }
 
 /** `args` are further options of redis-server. */
