@@ -1,14 +1,16 @@
 #!/usr/bin/env node
 // Starts entrepot whatever Node is on the PATH: plain JavaScript that old ones can read, which goes on with the Node that
 // came with the package when this one is too old to run TypeScript. What starting costs is decided here, before anything is loaded.
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
 import module from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import v8 from 'node:v8'
 
 const oldestMajor = 24
+/** The young generation stays as it is while modules load. */
+const heapFlag = '--semi-space-growth-factor=1'
 const here = dirname(fileURLToPath(import.meta.url))
 const built = join(here, '../../dist/main.js')
 const main = existsSync(built) ? built : join(here, '../main.ts')
@@ -38,8 +40,23 @@ if (Number(process.versions.node.split('.')[0]) >= oldestMajor) {
  * be written, the start is as it would be.
  */
 function keepStartSmall() {
-  v8.setFlagsFromString('--semi-space-growth-factor=1')
-  module.enableCompileCache(join(here, '../../node_modules/.cache/entrepot'))
+  const cache = join(here, '../../node_modules/.cache/entrepot')
+  const isFirst = !(existsSync(cache) && readdirSync(cache).some((folder) => folder.startsWith(`${process.version}-`)))
+  v8.setFlagsFromString(heapFlag)
+  const { status } = module.enableCompileCache(cache)
+  if (isFirst && main !== built && status === module.constants.compileCacheStatus.ENABLED) fillCache(cache)
+}
+
+/** By a process that ends, once for each Node: a first start, which may last for months, is then as small as all others. */
+function fillCache(cache) {
+  const script = [
+    // Code that was compiled under other flags does not count.
+    `(await import('node:v8')).setFlagsFromString('${heapFlag}')`,
+    `(await import('node:module')).enableCompileCache(${JSON.stringify(cache)})`,
+    ...['../main.ts', 'serve.ts'].map((file) => `await import(${JSON.stringify(new URL(file, import.meta.url))})`),
+  ]
+  const args = ['--input-type=module', '--eval', script.join(';'), 'entrepot', '--version']
+  spawnSync(process.execPath, args, { stdio: 'ignore', timeout: 30_000 })
 }
 
 function bundledNode() {
