@@ -1,7 +1,7 @@
 // From pieces of a raw path and query to checked names. Routes match before anything is decoded, so `%2f` and `%2e%2e` arrive
 // here, and end here: what leaves is a branded name that is safe in paths.
 import { type Digest, parseDigest } from '../oci/digest.ts'
-import { RegistryError, type ErrorCode } from '../oci/errors.ts'
+import { type ErrorCode, isRegistryError, RegistryError } from '../oci/errors.ts'
 import { parseReference, parseRepositoryName, type Reference, type RepositoryName } from '../oci/names.ts'
 
 /** Throws RegistryError NAME_INVALID. A slash that was encoded is no separator of components. */
@@ -14,6 +14,19 @@ export function repositoryIn(raw: string | undefined): RepositoryName {
 /** Throws RegistryError DIGEST_INVALID or TAG_INVALID. */
 export function referenceIn(raw: string | undefined): Reference {
   return parseReference(decoded(raw, 'TAG_INVALID', 'invalid tag name'))
+}
+
+/**
+ * Of what is asked for or removed: by a name that no tag can have there is nothing, which is no fault of the request
+ * (distribution-spec, "Pulling manifests": 404). Throws RegistryError DIGEST_INVALID or MANIFEST_UNKNOWN.
+ */
+export function existingReferenceIn(raw: string | undefined): Reference {
+  try {
+    return referenceIn(raw)
+  } catch (error) {
+    if (!isRegistryError(error, 'TAG_INVALID')) throw error
+    throw new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown', { detail: `unknown tag=${shortened(raw)}`, cause: error })
+  }
 }
 
 /** Throws RegistryError DIGEST_INVALID. */

@@ -10,7 +10,8 @@ const pattern = /^bytes=\s*(\d*)\s*-\s*(\d*)\s*$/i
 
 /**
  * `undefined`: no (understandable, single) range, so the whole is meant. `'unsatisfiable'`: 416.
- * An end beyond the last byte is clamped: regclient asks for one byte too many.
+ * An end beyond the last byte is clamped: regclient asks for one byte too many. One before the start may be ignored or rejected
+ * (RFC 9110, section 14.2); rejected, as by distribution, it tells the client of its mistake.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | 'unsatisfiable' | undefined {
   const match = header === undefined ? null : pattern.exec(header)
@@ -19,7 +20,7 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
   if (first === '') return last === '' ? undefined : suffixRange(Number(last), size)
   const start = Number(first)
   const end = last === '' ? size - 1 : Math.min(Number(last), size - 1)
-  if (last !== '' && Number(last) < start) return undefined
+  if (last !== '' && Number(last) < start) return 'unsatisfiable'
   return start >= size ? 'unsatisfiable' : { start, end }
 }
 

@@ -9,7 +9,7 @@ import type { Manifests } from './manifests.ts'
 export interface ManifestRules {
   /** Nothing that a manifest points at is looked for. */
   readonly disabled: boolean
-  /** URLs that layers may lie at. Both empty: none. `allow` empty: all that `deny` does not fit. */
+  /** URLs that layers may lie at. Both empty: of layers whose type says that they lie elsewhere. `allow` empty: all that `deny` does not fit. */
   readonly urls: { readonly allow: readonly RegExp[]; readonly deny: readonly RegExp[] }
   /** Which children of an index must be there. */
   readonly children: 'all' | 'none' | readonly { readonly architecture: string; readonly os: string }[]
@@ -32,7 +32,7 @@ export async function checkReferences(parts: ReferenceParts, repository: Reposit
   if (rules.disabled) return
   const checks: (() => Promise<RegistryError | undefined>)[] = []
   for (const blob of manifest.blobs) {
-    if (liesElsewhere(blob)) checks.push(async () => (blob.urls.every((url) => isAllowed(url, rules)) ? undefined : invalidUrl(blob)))
+    if (liesElsewhere(blob)) checks.push(async () => (blob.urls.every((url) => isAllowed(url, blob, rules)) ? undefined : invalidUrl(blob)))
     else checks.push(async () => ((await blobs.findForPush(repository, blob.digest)) === undefined ? unknown(blob) : undefined))
   }
   for (const child of manifest.manifests) {
@@ -56,9 +56,10 @@ function liesElsewhere({ mediaType, urls }: ReferencedBlob): boolean {
   )
 }
 
-function isAllowed(url: string, { urls: { allow, deny } }: ManifestRules): boolean {
+function isAllowed(url: string, { mediaType }: ReferencedBlob, { urls: { allow, deny } }: ManifestRules): boolean {
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url) || url.includes('#')) return false
-  if (allow.length === 0 && deny.length === 0) return false
+  // image-spec, "Non-Distributable Layers": nobody may push these, so refusing where they lie would refuse the image.
+  if (allow.length === 0 && deny.length === 0) return mediaType.startsWith('application/vnd.oci.image.layer.nondistributable.')
   return (allow.length === 0 || allow.some((rule) => rule.test(url))) && !deny.some((rule) => rule.test(url))
 }
 

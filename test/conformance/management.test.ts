@@ -38,7 +38,7 @@ describe('distribution-spec, content management', () => {
   })
 
   test('Deleting tags: one that is not there must be 404', async () => {
-    assert.equal(await remove('manifests/absent'), 404)
+    for (const tag of ['absent', '.absent']) assert.equal(await remove(`manifests/${tag}`), 404)
   })
 
   test('Deleting manifests: must be 202, then GET and HEAD by digest and by its tags are 404', async () => {

@@ -87,7 +87,7 @@ describe('distribution-spec, pull', () => {
   })
 
   for (const method of ['GET', 'HEAD']) {
-    for (const reference of ['absent', unknownDigest]) {
+    for (const reference of ['absent', unknownDigest, '.NO_TAG_AT_ALL', 'a'.repeat(129)]) {
       test(`Pulling manifests: ${method} of what is not there must be 404 (${reference.slice(0, 7)})`, async () => {
         const answer = await registry.ask(`/v2/pull/app/manifests/${reference}`, { method })
         assert.equal(answer.status, 404)

@@ -55,7 +55,7 @@ describe('blobs', () => {
     })
   }
 
-  for (const range of ['bytes=0-1,5-6', 'bytes=9-5', 'bytes=x-', 'bytes=-', 'lines=1-2', 'bytes=1.5-3', 'bytes', '']) {
+  for (const range of ['bytes=0-1,5-6', 'bytes=x-', 'bytes=-', 'lines=1-2', 'bytes=1.5-3', 'bytes', '']) {
     it(`${JSON.stringify(range)} is answered in full`, async () => {
       await using serving = await serve({ content })
       const { status, headers, body } = await ask(serving.port, path, { headers: { range } })
@@ -63,7 +63,7 @@ describe('blobs', () => {
     })
   }
 
-  for (const range of ['bytes=200000-', 'bytes=999999999-', 'bytes=-0']) {
+  for (const range of ['bytes=200000-', 'bytes=999999999-', 'bytes=-0', 'bytes=9-5']) {
     it(`${range} is 416 with the size`, async () => {
       await using serving = await serve({ content })
       for (const method of ['GET', 'HEAD']) {

@@ -188,6 +188,21 @@ describe('rules for what a manifest points at', () => {
       rules({ allow: [/./] }),
       'kept',
     ],
+    'an OCI layer that nobody may distribute is allowed by itself': [
+      foreign(['https://a.example/x'], 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'),
+      defaultManifestRules,
+      'kept',
+    ],
+    'an OCI layer that may be distributed is not': [
+      foreign(['https://a.example/x'], 'application/vnd.oci.image.layer.v1.tar+gzip'),
+      defaultManifestRules,
+      ['MANIFEST_INVALID'],
+    ],
+    'with rules they decide about each': [
+      foreign(['https://a.example/x'], 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'),
+      rules({ deny: [/./] }),
+      ['MANIFEST_INVALID'],
+    ],
     'every URL must be allowed': [foreign(['https://a.example/x', 'https://b/']), rules({ allow: [/a\.example/] }), ['MANIFEST_INVALID']],
     'a denied URL is refused': [foreign(['https://a.example/x']), rules({ allow: [/./], deny: [/a\.example/] }), ['MANIFEST_INVALID']],
     'with denials alone all others are allowed': [foreign(['https://a.example/x']), rules({ deny: [/b\.example/] }), 'kept'],

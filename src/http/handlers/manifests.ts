@@ -6,13 +6,13 @@ import { RegistryError } from '../../oci/errors.ts'
 import { isDigestReference, type Reference, type RepositoryName } from '../../oci/names.ts'
 import { etagOf, isNotModified } from '../conditional.ts'
 import { answer, type Exchange, type Handler, pushProvenance } from '../exchange.ts'
-import { type Naming, referenceIn } from '../request-names.ts'
+import { existingReferenceIn, type Naming } from '../request-names.ts'
 
 export function createManifestHandlers(content: ContentSource, naming: Naming): { readonly GET: Handler; readonly HEAD: Handler } {
   return {
     async GET(exchange, [rawName, rawReference]) {
       const { asked, repository } = naming(exchange, rawName)
-      const reference = referenceIn(rawReference)
+      const reference = existingReferenceIn(rawReference)
       exchange.asksFor(repository, reference)
       const manifest = await content.findManifest(repository, reference, exchange.signal)
       if (manifest === undefined) throw unknownManifest(asked, reference)
@@ -20,7 +20,7 @@ export function createManifestHandlers(content: ContentSource, naming: Naming): 
     },
     async HEAD(exchange, [rawName, rawReference]) {
       const { asked, repository } = naming(exchange, rawName)
-      const reference = referenceIn(rawReference)
+      const reference = existingReferenceIn(rawReference)
       exchange.asksFor(repository, reference)
       const description = await content.describeManifest(repository, reference, exchange.signal)
       if (description === undefined) throw unknownManifest(asked, reference)

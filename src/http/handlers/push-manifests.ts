@@ -5,7 +5,7 @@ import { isDigestReference, parseTag, type Tag } from '../../oci/names.ts'
 import { answer, type Handler } from '../exchange.ts'
 import type { WriteParts } from '../own-content.ts'
 import { readBody } from '../request-body.ts'
-import { referenceIn } from '../request-names.ts'
+import { existingReferenceIn, referenceIn } from '../request-names.ts'
 import { unknownManifest } from './manifests.ts'
 
 export function createManifestPush({ content, naming, locate }: WriteParts): Handler {
@@ -44,7 +44,7 @@ function tagsIn(query: string): readonly Tag[] {
 export function createManifestDelete({ content, naming }: WriteParts): Handler {
   return async (exchange, [rawName, rawReference]) => {
     const { asked, repository } = naming(exchange, rawName)
-    const reference = referenceIn(rawReference)
+    const reference = existingReferenceIn(rawReference)
     exchange.asksFor(repository, reference)
     if (isDigestReference(reference)) exchange.removedTags = await content.removeManifest(repository, reference satisfies Digest)
     else if (await content.removeTag(repository, reference)) exchange.removedTags = []

@@ -25,6 +25,8 @@ const absentDocker = dockerImage({ seed: 'differential absent docker' })
 const absentIndex = ociIndex({ seed: 'differential absent index', attestations: false })
 const foreign = dockerImage({ seed: 'differential docker', foreignUrls: ['https://example.com/layer'] })
 
+const undistributable = ociImage({ seed: 'differential undistributable', foreignUrls: ['https://example.com/layer'] })
+
 const pulls: readonly (readonly [string, Image, string])[] = [
   ['OCI image', oci, 'oci'],
   ['Docker image', docker, 'docker'],
@@ -147,6 +149,7 @@ export const manifestSteps: readonly Step[] = [
   ...(await pushImageSteps('manifests: an OCI index', repository, index, ['index'])),
   ...(await pushImageSteps('manifests: a Docker list', repository, list, ['list'])),
   ...(await pushImageSteps('manifests: an artifact', repository, signature, ['signature'])),
+  ...(await pushImageSteps('manifests: an OCI image with a layer elsewhere', repository, undistributable, ['undistributable'])),
   putManifestStep('manifests: a tag moves', `${base}/moved`, docker.manifest),
   { what: 'manifests: GET of a tag that moved', ask: `GET ${base}/moved`, headers: accept },
   putManifestStep('manifests: the same again', `${base}/docker`, docker.manifest),
