@@ -50,6 +50,8 @@ export interface Mirror {
   /** What upstream says of whom; `undefined`: there is none to ask. */
   readonly callers: MirrorCallers | undefined
   readonly content: ContentSource
+  /** `undefined`: every repository is. */
+  readonly isAdmitted: ((repository: RepositoryName) => boolean) | undefined
   /** `undefined`: offline. */
   readonly running: Pick<PullThrough, 'fills' | 'outages' | 'refresh'> | undefined
   /** `undefined`: nobody else asks for what is being filled here. */
@@ -59,8 +61,6 @@ export interface Mirror {
 
 interface MirrorCallers {
   readonly rules: RoutingRules
-  /** `undefined`: every repository is. */
-  readonly isAdmitted: ((repository: RepositoryName) => boolean) | undefined
   readonly questionsTo: (host: string | undefined) => Callers
 }
 
@@ -73,7 +73,8 @@ export async function openMirror(proxy: Proxy, parts: MirrorParts, building: Asy
   const content = pullThrough ?? new OfflineContent(local)
   const isAdmitted = createAdmission(proxy.repositories, rules)
   return {
-    callers: upstreams && { rules, isAdmitted, questionsTo: upstreams.callersOf },
+    callers: upstreams && { rules, questionsTo: upstreams.callersOf },
+    isAdmitted,
     running: pullThrough,
     content: isAdmitted === undefined ? content : new AdmittedContent(content, isAdmitted),
     peers: cluster.shared === undefined || pullThrough === undefined ? undefined : peerAccessOf(await cluster.secret(), pullThrough, clock),

@@ -30,12 +30,19 @@ export async function serveOwn(config: Config, { store, mirror, openSecret }: Ow
   const own: OwnContent = {
     content: store,
     isOwn,
+    isServed: isServedOf(isOwn, mirror),
     isReadOnly: config.storage.maintenance.readonly.enabled,
     canDelete: config.storage.delete.enabled,
     secret: await openSecret(),
   }
   if (mirror === undefined) return { content: store, nameOf: undefined, own }
   return { content: new OwnAndMirrored(isOwn, store, mirror.content), nameOf: nameOfOwn(isOwn, mirror.nameOf), own }
+}
+
+/** A mount reads, too: what `proxy.repositories` refuses is not read in this way either. */
+function isServedOf(isOwn: OwnContent['isOwn'], mirror: Mirror | undefined): OwnContent['isServed'] {
+  const isAdmitted = mirror?.isAdmitted
+  return isAdmitted && ((repository) => isOwn(repository) || isAdmitted(repository))
 }
 
 /** `validation` of the configuration. Throws Errors that name the key of a pattern that is none. */

@@ -69,6 +69,7 @@ async function openAccess(
   }
   return new RepositoryAccess({
     ...callers,
+    isAdmitted: mirror?.isAdmitted,
     ttlMs: proxy.authorizationttl,
     publicGraceMs: proxy.tags.staleiferror,
     shared: cluster.shared?.facts ?? building.use(await PublicNotes.open({ file: store.driver, path: publicNotesPath, clock, log })),

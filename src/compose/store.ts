@@ -90,5 +90,7 @@ function descriptorCacheOf(
 }
 
 function isOpenToAll({ auth, proxy }: Config): boolean {
-  return proxy?.authorization !== 'upstream' && auth?.silly === undefined && auth?.htpasswd === undefined && auth?.token === undefined
+  const isRefused =
+    proxy !== undefined && (proxy.authorization === 'upstream' || Object.values(proxy.repositories).some(({ length }) => length > 0))
+  return !isRefused && auth?.silly === undefined && auth?.htpasswd === undefined && auth?.token === undefined
 }

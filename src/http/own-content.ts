@@ -10,6 +10,8 @@ export interface OwnContent {
   readonly content: WritableContent
   /** Whether a repository is kept here, and not mirrored. */
   readonly isOwn: (repository: RepositoryName) => boolean
+  /** Whether its blobs may be mounted into what is ours; when not given, those of every repository may. */
+  readonly isServed?: ((repository: RepositoryName) => boolean) | undefined
   /** storage.maintenance.readonly: nothing changes. */
   readonly isReadOnly: boolean
   /** storage.delete.enabled */
@@ -25,15 +27,20 @@ export interface WriteParts {
   readonly naming: Naming
   /** Of what is mirrored, too. */
   readonly anyNaming: Naming
+  readonly isServed: (repository: RepositoryName) => boolean
   readonly locate: Locate
   readonly secret: TicketSecret
 }
 
-export function createWriteParts({ content, isOwn, secret }: OwnContent, anyNaming: Naming, locate: Locate): WriteParts {
+export function createWriteParts(
+  { content, isOwn, isServed = () => true, secret }: OwnContent,
+  anyNaming: Naming,
+  locate: Locate,
+): WriteParts {
   const naming: Naming = (exchange, raw) => {
     const names = anyNaming(exchange, raw)
     if (isOwn(names.repository)) return names
     throw new MirroredError(`${names.asked} is mirrored: only repositories that proxy.local names can be pushed to or deleted from`)
   }
-  return { content, naming, anyNaming, locate, secret }
+  return { content, naming, anyNaming, isServed, locate, secret }
 }

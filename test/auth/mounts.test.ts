@@ -20,7 +20,9 @@ describe('mounts with access rules', await needsPackages('auth/mounts', ['apache
     const post = (path: string, authorization: string, body?: Buffer) =>
       statusOf(registry, path, authorization, { method: 'POST', ...(body === undefined ? {} : { body: new Uint8Array(body) }) })
     assert.equal(await post(`/v2/secret/app/blobs/uploads/?digest=${digest}`, alice, bytes), 201)
-    assert.equal(await post(`/v2/open/app/blobs/uploads/?mount=${digest}&from=secret/app`, bob), 403)
+    for (const from of ['secret/app', 'secret%2Fapp', 'secr%2565t/app', 'secret/app&from=open/app', 'secret/app&ns=docker.io']) {
+      assert.equal(await post(`/v2/open/app/blobs/uploads/?mount=${digest}&from=${from}`, bob), 403, from)
+    }
     assert.equal(await post(`/v2/open/app/blobs/uploads/?mount=${digest}&from=open/app&from=secret/app`, bob), 202)
     assert.equal(await post(`/v2/open/app/blobs/uploads/?mount=${digest}`, bob), 202)
     assert.equal(await statusOf(registry, `/v2/open/app/blobs/${digest}`, bob), 404)

@@ -79,3 +79,32 @@ test('what is in the cache already is refused as well', async () => {
     await rm(folder, { recursive: true, force: true })
   }
 })
+
+test('a blob of a denied repository is not mounted into what is ours: neither by its name nor by its digest alone', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'entrepot-test-'))
+  try {
+    await using hub = await startHub()
+    for (const name of ['evil/image', 'good/image']) hub.add(name, image, { tags: ['latest'] })
+    {
+      await using before = await startRegistry({ upstream: hub.url, folder })
+      for (const name of ['evil/image', 'good/image']) assert.equal((await askAll(before.url, name))[2]?.status, 200)
+    }
+    const repositories = { deny: ['evil/**', 'team/kept'] }
+    await using after = await startRegistry({ upstream: hub.url, folder, proxy: { local: ['team/**'], repositories } })
+    const post = (repository: string, query: string) => fetch(`${after.url}/v2/${repository}/blobs/uploads/?${query}`, { method: 'POST' })
+    for (const from of [
+      '&from=evil/image',
+      '&from=evil%2Fimage',
+      `&from=evil/image&ns=${new URL(hub.url).host}`,
+      '&from=ev%2569l/image',
+      '',
+    ]) {
+      assert.equal((await post('team/app', `mount=${layer}${from}`)).status, 202, `the bytes are wanted: ${from}`)
+      assert.equal((await pull(`${after.url}/v2/team/app/blobs/${layer}`)).status, 404, from)
+    }
+    assert.equal((await post('team/kept', `mount=${layer}&from=good/image`)).status, 201)
+    assert.equal((await post('team/app', `mount=${layer}&from=team/kept`)).status, 201, 'what is ours is not admitted, but pushed')
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})

@@ -48,9 +48,24 @@ describe('private images', () => {
     assert.deepEqual(await scene.statuses('locked/app', secret, alice), all(403), 'a grant is for one repository')
     const mount = async (from: string, headers = {}) =>
       (await fetch(`${scene.registry.url}/v2/ours/app/blobs/uploads/?mount=${digest}${from}`, { method: 'POST', headers })).status
-    assert.equal(await mount('&from=secret/app'), 401)
-    assert.equal(await mount('&from=secret/app', { authorization: bob }), 403)
-    assert.equal(await mount(''), 202, 'the bytes are wanted')
+    const main = new URL(scene.hub.url).host
+    for (const from of [
+      'secret/app',
+      'secret%2Fapp',
+      's%2565cret/app',
+      `secret/app&ns=${main}`,
+      'secret/app&from=open/app',
+      `${main}/secret/app`,
+    ]) {
+      assert.equal(await mount(`&from=${from}`), 401, from)
+      assert.equal(await mount(`&from=${from}`, { authorization: bob }), 403, from)
+      assert.equal(await mount(`&from=${from}`, { authorization: await scene.tokenFor() }), 403, from)
+    }
+    for (const from of ['', '&from=open/app', '&from=open/app&from=secret/app', '&from=secret%252Fapp', '&from=../secret/app']) {
+      assert.equal(await mount(from), 202, `the bytes are wanted: ${from}`)
+      assert.equal(await mount(from, { authorization: bob }), 202, `the bytes are wanted: ${from}`)
+    }
+    assert.equal((await scene.get(`/v2/ours/app/blobs/${digest}`, alice)).status, 404)
     assert.equal(await mount('&from=secret/app', { authorization: alice }), 201)
   })
 

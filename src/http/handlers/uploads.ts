@@ -73,7 +73,7 @@ export function createUploadHandlers(parts: WriteParts): UploadHandlers {
 
 /** `undefined`: nothing was asked to be mounted, or it can't be, so that the client has to send the bytes. */
 async function mount(
-  { content, anyNaming }: WriteParts,
+  { content, anyNaming, isServed }: WriteParts,
   exchange: Exchange,
   { repository, query }: { readonly repository: RepositoryName; readonly query: URLSearchParams },
 ): Promise<Descriptor | undefined> {
@@ -81,6 +81,7 @@ async function mount(
   if (!isDigest(digest)) return undefined
   try {
     const source = from === '' ? undefined : anyNaming(exchange, from).repository
+    if (source !== undefined && !isServed(source)) return undefined
     const mounted = await content.mountBlob(repository, digest, source)
     if (mounted !== undefined) exchange.mountedFrom = source ?? repository
     return mounted
