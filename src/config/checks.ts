@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { findNode, isSet } from './document.ts'
 import type { ConfigNode, MapNode, ScalarNode } from './document.ts'
 import type { ConfigPath, Findings } from './problems.ts'
+import { checkHttp } from './http-checks.ts'
 import { checkProxy } from './proxy-checks.ts'
 import type { Config } from './schema.ts'
 import { authNames } from './schema/access.ts'
@@ -53,6 +54,7 @@ function keysAmong(root: MapNode, section: string, names: readonly string[]): st
 /** What can be said of the values. */
 export function checkConfig(config: Config, findings: Findings): void {
   checkListening(config, findings)
+  checkHttp(config, findings)
   if (config.http.tls !== undefined) checkTls(config.http.tls, findings)
   if (config.proxy !== undefined) checkProxy(config.proxy, findings)
   if (config.storage.cache.blobdescriptor === 'redis' && (config.redis?.addrs.length ?? 0) === 0) {

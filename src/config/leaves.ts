@@ -141,6 +141,8 @@ function parseHttpUrl(found: string): string {
     const schemeless = /^[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(found)
     throw new RangeError(schemeless ? `write https://${found}` : '')
   }
+  // URL.parse takes them out, and who uses the text as it is would not.
+  if (/[\x00-\x20\x7f]/.test(found)) throw new RangeError('a URL has no blanks, line ends or control characters')
   if (!URL.canParse(found)) throw new RangeError('not a URL')
   return found
 }

@@ -5,6 +5,7 @@ import Koa from 'koa'
 import type { Authenticator } from '../auth/access.ts'
 import type { Catalog, ContentSource } from '../content.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { isFraming } from '../lib/framing-headers.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 import { parseRanges, privateRanges } from './client-address.ts'
@@ -141,11 +142,8 @@ function createOrdinary({ log, health, operatorPages }: AppOptions, lives: Reque
 
 const done = Promise.resolve()
 
-/** Headers that frame the message would break every answer, so they are not for configuration. */
-const framing = new Set(['connection', 'content-length', 'content-type', 'keep-alive', 'transfer-encoding'])
-
 function configuredHeaders(headers: Readonly<Record<string, readonly string[]>>): string[] {
   return Object.entries(headers)
-    .filter(([name]) => !framing.has(name.toLowerCase()))
+    .filter(([name]) => !isFraming(name))
     .flatMap(([name, values]) => values.flatMap((value) => [name, value]))
 }

@@ -1,4 +1,5 @@
-// Whom the log names as the client. A header is believed only from proxies in trusted ranges; anybody else could write anything.
+// Who the client is: for the logs, the limits and the damping of guesses. A header is believed only from proxies in trusted ranges;
+// anybody else could write anything.
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 
@@ -26,32 +27,30 @@ export function parseRanges(ranges: readonly string[]): BlockList {
   return list
 }
 
-/** The first valid address of X-Forwarded-For, or X-Real-Ip, when the peer is trusted; else the peer's. `-` when there is none. */
+/**
+ * The last address that no trusted proxy has, which is the one that a proxy of ours saw itself: what stands before it is whatever the
+ * client wrote. Where all are trusted, the last one; without a header the peer's. `-` when there is none. (distribution shows the first.)
+ */
 export function clientAddressOf(req: IncomingMessage, trusted: BlockList): string {
-  const peer = req.socket.remoteAddress
+  const peer = plain(req.socket.remoteAddress)
   const forwarded = req.headers['x-forwarded-for'] ?? req.headers['x-real-ip']
-  if (forwarded === undefined || !isTrustedPeer(req, trusted)) return plain(peer)
-  for (const part of String(forwarded).split(',')) {
-    const address = part.trim()
-    if (isIP(address) !== 0) return address
+  if (forwarded === undefined || !isTrustedPeer(req, trusted)) return peer
+  const parts = String(forwarded).split(',')
+  let last: string | undefined
+  for (const part of parts.reverse()) {
+    const address = addressIn(part.trim())
+    // What stands behind something that is no address was not written by a proxy of ours.
+    if (address === undefined) break
+    last ??= address
+    if (!trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')) return address
   }
-  return plain(peer)
+  return last ?? peer
 }
 
-/**
- * Whom to hold responsible: the last address that no trusted proxy has, which is the one that a proxy of ours saw itself. The first
- * one, which logs show, is whatever the client wrote.
- */
-export function nearestClientOf(req: IncomingMessage, trusted: BlockList): string {
-  const peer = req.socket.remoteAddress
-  const forwarded = req.headers['x-forwarded-for'] ?? req.headers['x-real-ip']
-  if (forwarded === undefined || !isTrustedPeer(req, trusted)) return plain(peer)
-  const addresses = String(forwarded)
-    .split(',')
-    .map((part) => plain(part.trim()))
-    .filter((address) => isIP(address) !== 0)
-  const untrusted = addresses.findLast((address) => !trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
-  return untrusted ?? addresses.at(-1) ?? plain(peer)
+/** Some proxies add the port. */
+function addressIn(text: string): string | undefined {
+  const address = plain(/^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? text.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1'))
+  return isIP(address) === 0 ? undefined : address
 }
 
 /** A connection without an address is a Unix socket: the proxy is on this machine. */

@@ -77,9 +77,13 @@ describe('the access log', () => {
 
 describe('the client in the access log', () => {
   const cases: [string, Record<string, string>, readonly string[] | undefined, string][] = [
-    ['is whom a proxy near by names first', { 'x-forwarded-for': '203.0.113.7, 10.0.0.1' }, undefined, '203.0.113.7'],
+    ['is whom a proxy of ours saw', { 'x-forwarded-for': '203.0.113.7, 10.0.0.1' }, undefined, '203.0.113.7'],
+    ['is not what a client wrote before that', { 'x-forwarded-for': '192.0.2.66, 203.0.113.7' }, undefined, '203.0.113.7'],
+    ['may be seen with its port', { 'x-forwarded-for': '192.0.2.66, 203.0.113.7:4711' }, undefined, '203.0.113.7'],
+    ['may be seen with its port and have an IPv6 address', { 'x-forwarded-for': '[2001:db8::1]:4711' }, undefined, '2001:db8::1'],
+    ['is not looked for behind nonsense', { 'x-forwarded-for': '192.0.2.66, nonsense, 10.0.0.1' }, undefined, '10.0.0.1'],
     ['may have an IPv6 address', { 'x-forwarded-for': '2001:db8::1' }, undefined, '2001:db8::1'],
-    ['is the first that is an address', { 'x-forwarded-for': 'unknown, 203.0.113.7' }, undefined, '203.0.113.7'],
+    ['is one that is an address', { 'x-forwarded-for': 'unknown, 203.0.113.7' }, undefined, '203.0.113.7'],
     ['may come in X-Real-Ip', { 'x-real-ip': '203.0.113.8' }, undefined, '203.0.113.8'],
     ['is the peer when the header is nonsense', { 'x-forwarded-for': '" evil' }, undefined, '127.0.0.1'],
     ['is the peer when the peer is not trusted', { 'x-forwarded-for': '203.0.113.7' }, ['192.0.2.0/24'], '127.0.0.1'],

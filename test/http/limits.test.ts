@@ -20,6 +20,7 @@ describe('http.limits', () => {
     await using registry = await start({ requestrate: 3 }, clock)
     const asks = async (client: string) => (await ask(registry.port, '/v2/', { headers: { 'x-forwarded-for': client } })).status
     for (const expected of [200, 200, 200, 429]) assert.equal(await asks('198.51.100.1'), expected)
+    assert.equal(await asks('203.0.113.9, 198.51.100.1'), 429, 'nobody is somebody else by writing so')
     assert.equal(await asks('198.51.100.2'), 200)
     const refused = await ask(registry.port, '/v2/a/manifests/b', { headers: { 'x-forwarded-for': '198.51.100.1' } })
     assert.deepEqual([refused.status, refused.headers['retry-after'], codeOf(refused.body)], [429, '1', 'TOOMANYREQUESTS'])

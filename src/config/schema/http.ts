@@ -4,7 +4,16 @@ import { z } from 'zod'
 
 import { boolean, bytes, choice, duration, httpUrl, integer, list, mapOf, secret, text } from '../leaves.ts'
 
-const privateRanges = ['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', 'fc00::/7', 'fe80::/10']
+export const privateRanges = [
+  '127.0.0.0/8',
+  '::1/128',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  'fc00::/7',
+  'fe80::/10',
+]
 
 const letsencrypt = z.object({
   cachefile: text().optional(),

@@ -3,7 +3,7 @@
 import type { BlockList } from 'node:net'
 import { accessesOf, type Authenticator, type Credentials, type Decision, type Wanted } from '../../auth/access.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import { nearestClientOf } from '../client-address.ts'
+import { clientAddressOf } from '../client-address.ts'
 import { answerError } from '../error-response.ts'
 import type { Exchange, Handler } from '../exchange.ts'
 import type { Origins } from '../locations.ts'
@@ -63,7 +63,7 @@ class RequestCredentials implements Credentials {
   }
 
   get address(): string {
-    return nearestClientOf(this.#exchange.req, this.#trustedProxies)
+    return clientAddressOf(this.#exchange.req, this.#trustedProxies)
   }
 
   get origin(): string {
