@@ -48,7 +48,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const { log, clock, userAgent } = parts
   const operation = createOperation(config, parts)
   const { health, debug, counting, facts, meters } = operation
-  const usage = openUsage(config, { ...parts, driver: () => store.driver })
+  const usage = openUsage(config, { ...parts, driver: () => store.driver, cluster: () => cluster })
   const cluster = await openCluster(config, { ...parts, health, facts }, building)
   const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))

@@ -1,6 +1,5 @@
 // `proxy.maxsize`, `ttl`, `pin` and `storage.minfree` of the configuration → what makes room. Part of compose.
 import type { Leases } from '../cluster/leases.ts'
-import { LocalLeases } from '../cluster/local-leases.ts'
 import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -12,6 +11,7 @@ import { freedBytes } from '../mirror/usage-index.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Meters } from '../telemetry/meters.ts'
+import { openCluster } from './cluster.ts'
 import { openStore, type Store } from './store.ts'
 import { openUsage } from './usage.ts'
 
@@ -81,9 +81,11 @@ export async function evictNow(
   { log, clock }: Pick<EvictionParts, 'log' | 'clock'>,
   isDryRun: boolean,
 ): Promise<EvictedRow[] | undefined> {
+  await using building = new AsyncDisposableStack()
+  const cluster = await openCluster(config, { log, clock }, building)
   await using store = await openStore(config, { log, clock })
-  await using usage = openUsage(config, { driver: () => store.driver, clock, log })
-  const eviction = usage === undefined ? undefined : openEviction(config, { usage, store, clock, log, leases: new LocalLeases() })
+  await using usage = openUsage(config, { driver: () => store.driver, cluster: () => cluster, clock, log })
+  const eviction = usage === undefined ? undefined : openEviction(config, { usage, store, clock, log, leases: cluster.leases })
   if (usage === undefined || eviction === undefined) return undefined
   await usage.rebuild(store.content, true)
   const rows: EvictedRow[] = []

@@ -88,7 +88,7 @@ export async function verifyStore(
   const isOwn = isOwnIn(config.proxy)
   const { signal } = new AbortController()
   const totals = await verify({ local: store.content, mirror: mirror?.content, isOwn, log }, options, report, signal)
-  const usage = options.isRepair ? openUsage(config, { driver: () => store.driver, clock, log }) : undefined
+  const usage = options.isRepair ? openUsage(config, { driver: () => store.driver, cluster: () => cluster, clock, log }) : undefined
   if (usage !== undefined) await building.use(usage).rebuild(store.content)
   return totals
 }

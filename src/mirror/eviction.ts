@@ -200,6 +200,7 @@ export class Eviction implements Room, AsyncDisposable {
     if (policy.ttlMs <= 0 && (await this.#pressure()) === undefined) return
     await using held = await this.#alone()
     // Another process may have made the room meanwhile.
+    await usage.flush()
     const index = await usage.index()
     const pressure = (await this.#pressure()) ?? { reason: 'size' as const, bytes: 0 }
     let remove: ((target: EvictionTarget) => Promise<EvictionOutcome>) | undefined
@@ -210,8 +211,10 @@ export class Eviction implements Room, AsyncDisposable {
       totals.bytes += await this.#carryOut(planned, index, remove)
       totals.roots += 1
     }
-    if (totals.roots > 0)
-      log.info({ ...totals, wantedBytes: pressure.bytes, reason: pressure.reason }, 'evicted what was not used for long')
+    if (totals.roots === 0) return
+    log.info({ ...totals, wantedBytes: pressure.bytes, reason: pressure.reason }, 'evicted what was not used for long')
+    // Who evicts next is to know what went.
+    await usage.flush()
   }
 
   /** `undefined`: nobody can be asked who evicts now. A disk that fills up is worse than two that evict: what is gone goes no second time. */

@@ -75,11 +75,21 @@ export interface ImageQuery {
   readonly offset?: number
 }
 
+/** Where a walk over the store writes what it finds. */
+export type WalkTarget = Pick<UsageIndex, 'add' | 'point' | 'use'>
+
+export interface Exchanged {
+  /** To be looked up in the store: what was used elsewhere and is not known here, or is said to be gone and was used since. */
+  readonly doubtful: readonly Use[]
+  /** Others have told what can't be had any more: only a walk over the store helps. */
+  readonly isOutdated: boolean
+}
+
 export interface UsageIndex extends AsyncDisposable {
   /** False: it does not know yet what the store held before it was made. */
   isComplete(): Promise<boolean>
   /** Everything that is not added (again) from now on until `endRebuild` is forgotten there. Questions are answered meanwhile. */
-  beginRebuild(): Promise<void>
+  beginRebuild(): Promise<WalkTarget>
   endRebuild(): Promise<void>
   add(arrivals: readonly Arrival[]): Promise<void>
   /** `at`: milliseconds since 1970. */
@@ -111,4 +121,9 @@ export interface UsageIndex extends AsyncDisposable {
   pin(pattern: string): Promise<void>
   /** False: it was not pinned. */
   unpin(pattern: string): Promise<boolean>
+  /**
+   * Of an index that other processes on the same store have, too: tells them what happened here and learns what happened there.
+   * `isThorough`: also what was used there within the last minute. Never rejects.
+   */
+  exchange?(isThorough: boolean): Promise<Exchanged>
 }

@@ -4,7 +4,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Arrival, ImageQuery, ImageUse, Imagined, Removal, Root, UsageIndex, Use, UsageTotals } from './usage-index.ts'
+import type { Arrival, ImageQuery, ImageUse, Imagined, Removal, Root, UsageIndex, Use, UsageTotals, WalkTarget } from './usage-index.ts'
 import { openUsageFile } from './usage-file.ts'
 import { questions } from './usage-schema.ts'
 
@@ -60,8 +60,9 @@ export class SqliteUsage implements UsageIndex {
     return this.#meta('complete') === 1
   }
 
-  async beginRebuild(): Promise<void> {
+  async beginRebuild(): Promise<WalkTarget> {
     this.#run('setMeta', this.#meta('generation') + 1, 'generation')
+    return this
   }
 
   async endRebuild(): Promise<void> {

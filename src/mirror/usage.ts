@@ -40,6 +40,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
   #index: Promise<UsageIndex> | undefined
   #isInTrouble = false
   #isReady = false
+  #isRebuilding = false
   /** By repository and reference: what was used since the last flush. */
   #manifests = new Map<RepositoryName, Map<Reference, Digest>>()
   #blobs = new Map<RepositoryName, Set<Digest>>()
@@ -55,7 +56,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
   start(store: UsageStore): void {
     this.#store = store
     this.#flushing = this.#flushNowAndThen()
-    this.#rebuilt = this.rebuild(store, true)
+    this.#rebuildBeside(store, true)
   }
 
   /** Throws what opening throws. */
@@ -116,17 +117,15 @@ export class Usage implements StoreChanges, AsyncDisposable {
     await this.#rebuilt
   }
 
-  /** Writes what was noted. Never rejects. */
+  /** Writes what was noted, and learns what other processes on this store have noted and told. Never rejects. */
   flush(): Promise<void> {
-    const uses = this.#takeNoted()
-    const now = this.#parts.clock.now()
-    if (uses.length > 0) this.#enqueue(async (index) => this.#learn(index, await index.use(uses, now)))
-    return this.settled()
+    return this.#flush(true)
   }
 
   /** Walks over the whole store. Never rejects. `onlyIfNeeded`: not when the index is complete. */
   async rebuild(store: UsageStore, onlyIfNeeded = false): Promise<void> {
-    const { log, formerUses } = this.#parts
+    const { log } = this.#parts
+    this.#store ??= store
     try {
       const index = await this.index()
       await using _only = await awaitedLease(this.#parts.leases, 'usage index', this.#stop.signal)
@@ -134,14 +133,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
         this.#isReady = true
         return
       }
-      await index.beginRebuild()
-      for await (const { repository, contents, tags } of store.inventory(this.#stop.signal)) {
-        await index.add(contents.map((content) => ({ repository, ...content })))
-        const usedAt = new Map(contents.map((content) => [content.digest, content.usedAt]))
-        for (const { tag, digest } of tags) await index.point(repository, tag, digest, usedAt.get(digest) ?? 0)
-      }
-      for (const { usedAt, ...use } of (await formerUses?.()) ?? []) await index.use([use], usedAt)
-      await index.endRebuild()
+      await this.#walk(index, store)
       this.#isReady = true
       log.info({ ...(await index.totals()) }, 'the usage index was made from the store')
     } catch (error) {
@@ -149,10 +141,21 @@ export class Usage implements StoreChanges, AsyncDisposable {
     }
   }
 
+  async #walk(index: UsageIndex, store: UsageStore): Promise<void> {
+    const found = await index.beginRebuild()
+    for await (const { repository, contents, tags } of store.inventory(this.#stop.signal)) {
+      await found.add(contents.map((content) => ({ repository, ...content })))
+      const usedAt = new Map(contents.map((content) => [content.digest, content.usedAt]))
+      for (const { tag, digest } of tags) await found.point(repository, tag, digest, usedAt.get(digest) ?? 0)
+    }
+    for (const { usedAt, ...use } of (await this.#parts.formerUses?.()) ?? []) await found.use([use], usedAt)
+    await index.endRebuild()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await Promise.all([this.#rebuilt, this.#flushing])
-    await this.flush()
+    await this.#flush(false)
     await (await this.#index?.catch(() => undefined))?.[Symbol.asyncDispose]()
   }
 
@@ -170,8 +173,36 @@ export class Usage implements StoreChanges, AsyncDisposable {
     const { signal } = this.#stop
     while (!signal.aborted) {
       await this.#parts.clock.sleep(flushMs, signal).catch(() => undefined)
-      await this.flush()
+      await this.#flush(false)
     }
+  }
+
+  #flush(isThorough: boolean): Promise<void> {
+    const uses = this.#takeNoted()
+    const now = this.#parts.clock.now()
+    if (uses.length > 0 || this.#index !== undefined) {
+      this.#enqueue(async (index) => {
+        const unknown = uses.length > 0 ? await index.use(uses, now) : []
+        const exchanged = await index.exchange?.(isThorough)
+        await this.#learn(index, [...unknown, ...(exchanged?.doubtful ?? [])])
+        if (exchanged?.isOutdated === true) this.#catchUp()
+      })
+    }
+    return this.settled()
+  }
+
+  /** It is asked for again until it is done. */
+  #catchUp(): void {
+    if (this.#store === undefined || this.#isRebuilding || this.#stop.signal.aborted) return
+    this.#parts.log.info({}, 'too much of what other replicas told was missed: the usage index is made from the store again')
+    this.#rebuildBeside(this.#store)
+  }
+
+  #rebuildBeside(store: UsageStore, onlyIfNeeded = false): void {
+    this.#isRebuilding = true
+    this.#rebuilt = this.rebuild(store, onlyIfNeeded).finally(() => {
+      this.#isRebuilding = false
+    })
   }
 
   /** What is used but not known came while nobody listened: from another process, or just before a crash. */
@@ -192,7 +223,7 @@ export class Usage implements StoreChanges, AsyncDisposable {
 
   async #addBlob(index: UsageIndex, repository: RepositoryName, digest: Digest): Promise<void> {
     const stored = await this.#store?.statBlob(digest)
-    if (stored === undefined) return
+    if (stored === undefined) return index.drop(repository, digest)
     await index.add([{ repository, digest, size: stored.size, references: undefined, usedAt: this.#parts.clock.now() }])
   }
 

@@ -37,6 +37,10 @@ export const blobsFolder = `${root}/blobs`
 export const condemnedFolder = '/entrepot/condemned'
 export const quarantineFolder = '/entrepot/quarantine'
 export const usageIndexPath = '/entrepot/usage/index.sqlite'
+/** Where the index is not a file beside the content. */
+export const pinsPath = '/entrepot/usage/pins.json'
+/** By which replicas find out that they share a store: a UUID. */
+export const storeIdPath = '/entrepot/store-id'
 /** distribution's proxy keeps it at the root of the driver. */
 export const schedulerStatePath = '/scheduler-state.json'
 /** What is public upstream, as far as it was asked. */
