@@ -15,6 +15,7 @@ import { createTokenHandler } from './handlers/token.ts'
 import type { PeerAccess } from './handlers/peers.ts'
 import { createHotManifests } from './hot-manifests.ts'
 import type { AccessLog } from './middleware/access-log.ts'
+import { createCommonHeaders } from './common-headers.ts'
 import { createLocate, createOrigins } from './locations.ts'
 import { createAuthorize, createCredentials, type CredentialParts, createMayAnswer } from './middleware/authenticate.ts'
 import { createCancellation, createLives, type LiveRequests, type RequestLives } from './middleware/cancellation.ts'
@@ -85,7 +86,8 @@ export function createApp(options: AppOptions): App {
   const clock = options.clock ?? systemClock
   const hooks = hooksOf(options, authorize && createMayAnswer(authorize, createRepositoryWants(naming)))
   const lives = createLives({ requests, hooks, trustedProxies, clock, log })
-  const commonHeaders = ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})]
+  const headers = ['Docker-Distribution-Api-Version', 'registry/2.0', ...configuredHeaders(options.headers ?? {})]
+  const commonHeaders = createCommonHeaders(headers, options.nameOf !== undefined)
   const { content } = options
   const routes: RoutesOptions = {
     content,

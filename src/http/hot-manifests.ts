@@ -6,6 +6,7 @@ import type { ContentSource, Manifest } from '../content.ts'
 import { isRegistryError } from '../oci/errors.ts'
 import type { Reference, RepositoryName } from '../oci/names.ts'
 import { type Exchange, targetOf } from './exchange.ts'
+import type { CommonHeaders } from './common-headers.ts'
 import { answerManifest } from './handlers/manifests.ts'
 import type { RequestLives } from './middleware/cancellation.ts'
 import { hasBody } from './request-body.ts'
@@ -24,8 +25,7 @@ export interface HotManifestsOptions {
   readonly naming: Naming
   /** `/pfx`, or nothing. */
   readonly prefix: string
-  /** Name, value, name, value. */
-  readonly commonHeaders: readonly string[]
+  readonly commonHeaders: CommonHeaders
   readonly hooks: RequestHooks
   readonly lives: RequestLives
 }
@@ -63,7 +63,7 @@ export function createHotManifests(options: HotManifestsOptions): AnswerHot {
 
   function begin(req: IncomingMessage, res: ServerResponse): Exchange {
     const exchange = lives.begin(req, res)
-    exchange.commonHeaders = commonHeaders
+    exchange.commonHeaders = commonHeaders(exchange.query)
     return exchange
   }
 

@@ -4,6 +4,7 @@ import { Router } from '@koa/router'
 import type { Middleware } from 'koa'
 import type { Catalog, ContentSource } from '../content.ts'
 import { answerRoot, answerVersion, redirectToVersion } from './handlers/base.ts'
+import type { CommonHeaders } from './common-headers.ts'
 import { createBlobHandlers } from './handlers/blobs.ts'
 import { createCatalogHandler } from './handlers/catalog.ts'
 import { createBlobDelete } from './handlers/delete-blobs.ts'
@@ -40,8 +41,8 @@ export interface RoutesOptions extends SendBlobOptions {
   readonly naming: Naming
   /** `/pfx`, or nothing. */
   readonly prefix: string
-  /** Name, value, name, value: on every answer of a route below `/v2/`. */
-  readonly commonHeaders: readonly string[]
+  /** On every answer of a route below `/v2/`. */
+  readonly commonHeaders: CommonHeaders
 }
 
 type Methods = Readonly<Record<string, Handler>>
@@ -123,14 +124,14 @@ export function createRoutes(options: RoutesOptions): Middleware<Exchange> {
   }
   if (options.tokens !== undefined) add(new RegExp(`^${options.tokens.path}$`), options.tokens.handler)
   add(/^\/v2$/, (exchange) => {
-    exchange.commonHeaders = commonHeaders
+    exchange.commonHeaders = commonHeaders(exchange.query)
     redirectToVersion(exchange)
   })
   for (const route of routesOf(options)) {
     const handler = handlerOf(route, options.authorize)
-    const headers = route.pattern.source.startsWith('^\\/v2') ? commonHeaders : []
+    const isOfApi = route.pattern.source.startsWith('^\\/v2')
     add(route.pattern, (exchange, captures) => {
-      exchange.commonHeaders = headers
+      if (isOfApi) exchange.commonHeaders = commonHeaders(exchange.query)
       return handler(exchange, captures)
     })
   }
