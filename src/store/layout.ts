@@ -148,8 +148,12 @@ export function condemnedPath(path: string): string {
   return `${condemnedFolder}${path}`
 }
 
+export function subjectsFolder(repository: RepositoryName, algorithm: DigestAlgorithm): string {
+  return `${referrersFolder(repository)}/_subjects/${algorithm}`
+}
+
 export function subjectFolder(repository: RepositoryName, subject: Digest): string {
-  return `${referrersFolder(repository)}/_subjects/${algorithmOf(subject)}/${hexOf(subject)}`
+  return `${subjectsFolder(repository, algorithmOf(subject))}/${hexOf(subject)}`
 }
 
 export function referrerPath(repository: RepositoryName, subject: Digest, referrer: Digest): string {

@@ -1,12 +1,12 @@
-// `sha256-<hex>`: where clients without the referrers API look for the referrers of a digest (distribution-spec, "Referrers Tag
+// `sha256-<hex>`, of longer digests the first 64 digits: where clients without the referrers API look for the referrers of a digest (distribution-spec, "Referrers Tag
 // Schema"). Where nobody pushed such a tag, it is made up from the index of referrers, so that these clients see what the others see.
 import { LRUCache } from 'lru-cache'
 import type { Manifest } from '../content.ts'
-import { type Digest, isDigest } from '../oci/digest.ts'
+import { type Digest, isDigest, isDigestAlgorithm } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
 import type { ReferrersIndex } from './referrers.ts'
 
-const pattern = /^(sha256|sha384|sha512)-([a-f0-9]+)$/
+const pattern = /^([a-z0-9]+)-([a-f0-9]{64})$/
 const maxBytes = 16 * 1024 * 1024
 /** The smallest index: one without entries. */
 const emptyIndexBytes = 100
@@ -22,13 +22,21 @@ export class ReferrersTags {
 
   /** `undefined`: not such a tag, or there are no referrers. */
   async make(repository: RepositoryName, tag: Tag): Promise<Manifest | undefined> {
-    const [, algorithm, hex] = pattern.exec(tag) ?? []
-    const subject = `${algorithm}:${hex}`
-    if (!isDigest(subject)) return undefined
+    const subject = await this.#subjectOf(repository, tag)
+    if (subject === undefined) return undefined
     const index = await this.#index.list(repository, subject, undefined)
     if (index.descriptor.size < emptyIndexBytes) return undefined
     this.#made.set(`${repository}@${index.descriptor.digest}`, index)
     return index
+  }
+
+  async #subjectOf(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    const [, algorithm = '', hex = ''] = pattern.exec(tag) ?? []
+    if (!isDigestAlgorithm(algorithm)) return undefined
+    const whole = `${algorithm}:${hex}`
+    if (isDigest(whole)) return whole
+    const [subject, ...others] = await this.#index.subjectsAt(repository, algorithm, hex)
+    return others.length === 0 ? subject : undefined
   }
 
   /** One that was made lately, by its own digest. */

@@ -13,7 +13,7 @@ import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import { fromStore } from './blobs.ts'
 import type { StorageDriver } from './driver.ts'
-import { indexedMarkerPath, referrerPath, revisionLinkPath, revisionsFolder, subjectFolder } from './layout.ts'
+import { indexedMarkerPath, referrerPath, revisionLinkPath, revisionsFolder, subjectFolder, subjectsFolder } from './layout.ts'
 import { ensureLink } from './links.ts'
 import type { Manifests } from './manifests.ts'
 import { trouble } from './trouble.ts'
@@ -76,6 +76,20 @@ export class ReferrersIndex {
       return indexOf(artifactType === undefined ? found : found.filter((descriptor) => descriptor.artifactType === artifactType))
     } catch (error) {
       throw trouble(`listing the referrers of ${subject} in ${repository}`, error)
+    }
+  }
+
+  /** Digests that something pointed at, whose hex begins with `hex`. */
+  async subjectsAt(repository: RepositoryName, algorithm: DigestAlgorithm, hex: string): Promise<readonly Digest[]> {
+    try {
+      await this.#running.run(repository, () => this.#catchUp(repository))
+      const names = (await this.#parts.driver.list(subjectsFolder(repository, algorithm))) ?? []
+      return names
+        .filter((name) => name.startsWith(hex))
+        .map((name) => `${algorithm}:${name}`)
+        .filter(isDigest)
+    } catch (error) {
+      throw trouble(`looking for subjects in ${repository}`, error)
     }
   }
 

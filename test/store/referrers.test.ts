@@ -180,6 +180,22 @@ describe('the tag at which clients without the API look for referrers', () => {
     assert.equal((await content.findManifest(busybox, tagOf(subject)))?.descriptor.digest, pushed.descriptor.digest)
   })
 
+  it('has the first 64 digits of a digest that is longer', async () => {
+    await using store = await storeWithImage()
+    const { content, image } = store
+    const subject = digestOf(image.bytes, 'sha512')
+    const tag = parseTag(`sha512-${subject.slice(7, 7 + 64)}`)
+    assert.equal(await content.findManifest(busybox, tag), undefined)
+    const referrer = referrerTo({ ...image, descriptor: { ...image.descriptor, digest: subject } })
+    await push(content, busybox, referrer)
+    const found = await content.findManifest(busybox, tag)
+    assert.deepEqual(
+      JSON.parse(Buffer.from(found?.bytes ?? '').toString()).manifests.map(({ digest }: { digest: string }) => digest),
+      [referrer.descriptor.digest],
+    )
+    assert.equal(await content.findManifest(busybox, parseTag(`sha512-${subject.slice(7, 7 + 63)}`)), undefined)
+  })
+
   it('is no other tag that looks alike', async () => {
     await using store = await storeWithImage()
     await push(store.content, busybox, referrerTo(store.image))
