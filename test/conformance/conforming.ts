@@ -22,14 +22,20 @@ export interface Conforming extends AsyncDisposable {
   putManifest(repository: string, reference: string, manifest: Image['manifest']): Promise<Answer>
 }
 
+export interface ConformingOptions {
+  readonly canDelete?: boolean
+  /** Further top-level sections. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
 export const octets = { 'content-type': 'application/octet-stream' }
 
-export async function openConforming({ canDelete = true } = {}): Promise<Conforming> {
+export async function openConforming({ canDelete = true, config = {} }: ConformingOptions = {}): Promise<Conforming> {
   const parts = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-conformance-'))
   parts.defer(() => rm(folder, { recursive: true, force: true }))
   const storage = { filesystem: { rootdirectory: folder }, delete: { enabled: canDelete } }
-  const registry = parts.use(await startRegistry({ folder, config: { storage } }))
+  const registry = parts.use(await startRegistry({ folder, config: { storage, ...config } }))
   const asked = (path: string, asking?: Asking) => {
     const { pathname, search } = new URL(path, registry.url)
     return ask(registry.port, pathname + search, asking)

@@ -70,6 +70,11 @@ describe('distribution-spec, content discovery', () => {
     assert.deepEqual((await listTags('?last=latest')).tags, [])
   })
 
+  test('Listing Tags: last is a name, never an index', async () => {
+    assert.deepEqual((await listTags('?n=2&last=1')).tags, tags.slice(0, 2))
+    assert.deepEqual((await listTags('?last=3')).tags, tags.slice(3))
+  })
+
   test('Listing Tags: Link must have rel="next" as in RFC 5988, and following it gives every tag once', async () => {
     const found: string[] = []
     let path: string | undefined = '/v2/discovery/app/tags/list?n=2'
@@ -136,6 +141,28 @@ describe('distribution-spec, content discovery', () => {
       assert.deepEqual(digestsIn(list), found)
       assert.equal(filters, 'artifactType')
     }
+  })
+
+  test("Listing Referrers: artifactType must be left out for an index that has none, and be the config's where an image has an empty one", async () => {
+    const target = ociImage({ seed: 'types' })
+    const to = descriptorOf(target)
+    const untyped = manifestOf(mediaTypes.ociIndex, { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [], subject: to })
+    const plain = JSON.parse(ociImage({ seed: 'types', subject: to }).manifest.bytes.toString()) as object
+    const emptyType = manifestOf(mediaTypes.ociManifest, { ...plain, artifactType: '' })
+    await registry.push('discovery/types', target)
+    for (const manifest of [untyped, emptyType]) {
+      assert.equal((await registry.putManifest('discovery/types', manifest.digest, manifest)).status, 201)
+    }
+    const answer = await registry.ask(`/v2/discovery/types/referrers/${to.digest}`)
+    const byDigest = new Map((jsonOf(answer) as Listed).manifests.map((each) => [each['digest'], each]))
+    assert.equal('artifactType' in (byDigest.get(untyped.digest) ?? assert.fail()), false)
+    assert.equal(byDigest.get(emptyType.digest)?.['artifactType'], mediaTypes.ociConfig)
+  })
+
+  test('Listing Tags: a repository without tags must be 200, and the list may be empty', async () => {
+    await registry.push('discovery/untagged', image)
+    const answer = await registry.ask('/v2/discovery/untagged/tags/list')
+    assert.deepEqual([answer.status, jsonOf(answer)], [200, { name: 'discovery/untagged', tags: [] }])
   })
 
   test('Listing Referrers: what was pushed before its subject is listed once the subject is here, and before', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { digestOf } from '../../src/oci/digest.ts'
+import { statusOf } from '../../src/http/error-response.ts'
 import { ociImage } from '../support/images.ts'
 import { codesOf, type Conforming, jsonOf, octets, openConforming, withDigest } from './conforming.ts'
 import type { Asking } from '../http/serving.ts'
@@ -18,6 +19,11 @@ interface Case {
   readonly status: number
   readonly code: string
 }
+
+const listed: ReadonlySet<string> = new Set(
+  `BLOB_UNKNOWN BLOB_UPLOAD_INVALID BLOB_UPLOAD_UNKNOWN DIGEST_INVALID MANIFEST_BLOB_UNKNOWN MANIFEST_INVALID MANIFEST_UNKNOWN
+   NAME_INVALID NAME_UNKNOWN SIZE_INVALID UNAUTHORIZED DENIED UNSUPPORTED TOOMANYREQUESTS`.split(/\s+/),
+)
 
 const cases: readonly Case[] = [
   { name: 'a blob that is not there', path: `/v2/errors/app/blobs/${absent}`, status: 404, code: 'BLOB_UNKNOWN' },
@@ -41,6 +47,20 @@ const cases: readonly Case[] = [
   },
   { name: 'a blob by a digest that is none', path: '/v2/errors/app/blobs/sha256:xyz', status: 400, code: 'DIGEST_INVALID' },
   { name: 'a manifest by a digest that is none', path: '/v2/errors/app/manifests/sha256:xyz', status: 400, code: 'DIGEST_INVALID' },
+  {
+    name: 'a manifest by a tag that is none',
+    path: '/v2/errors/app/manifests/-bad',
+    asking: { method: 'PUT', headers: manifestType, body: image.manifest.bytes },
+    status: 400,
+    code: 'TAG_INVALID',
+  },
+  {
+    name: 'a method that there is not',
+    path: '/v2/errors/app/tags/list',
+    asking: { method: 'PUT' },
+    status: 405,
+    code: 'UNSUPPORTED',
+  },
   {
     name: 'a manifest that is no JSON',
     path: '/v2/errors/app/manifests/bad',
@@ -92,6 +112,12 @@ describe('distribution-spec, error codes', () => {
       }
     })
   }
+
+  test('Error Codes: the code of a 4xx must be one of the list; beyond it there are only those that registry:3 has', () => {
+    const told = Object.entries(statusOf).filter(([, status]) => status < 500)
+    const beyond = told.map(([code]) => code).filter((code) => !listed.has(code))
+    assert.deepEqual(beyond.toSorted(), ['PAGINATION_NUMBER_INVALID', 'RANGE_INVALID', 'TAG_INVALID'])
+  })
 
   test('Error Codes: bytes of another digest are DIGEST_INVALID, and there is no such blob', async () => {
     const location = withDigest(await registry.begin('errors/app'), absent)

@@ -87,6 +87,12 @@ describe('distribution-spec, content management', () => {
     assert.equal(await remove(`blobs/${digestOf(Buffer.from('absent'))}`), 404)
   })
 
+  test('Deleting: in a repository that is not there must be 404', async () => {
+    for (const path of ['manifests/one', `manifests/${digest}`, `blobs/${[...image.blobs.keys()][0]}`]) {
+      assert.equal((await registry.ask(`/v2/management/nobody/${path}`, { method: 'DELETE' })).status, 404)
+    }
+  })
+
   test('Deleting blobs: by sha512, and it can be pushed again', async () => {
     const blob = await registry.pushBlob(base.slice(4), Buffer.from('again'), 'sha512')
     assert.equal(await remove(`blobs/${blob}`), 202)

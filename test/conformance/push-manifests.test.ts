@@ -13,7 +13,7 @@ import {
   ociImage,
   ociIndex,
 } from '../support/images.ts'
-import { type Conforming, openConforming } from './conforming.ts'
+import { codesOf, type Conforming, openConforming } from './conforming.ts'
 
 const kinds = {
   'an OCI image': ociImage({ seed: 'manifests' }),
@@ -44,6 +44,36 @@ describe('distribution-spec, push of manifests', () => {
         assert.deepEqual(pulled.body, manifest.bytes)
       })
     }
+  }
+
+  test('Pushing Manifests: parameters of the Content-Type should be ignored, and are not given back', async () => {
+    const headers = { 'content-type': `${image.manifest.mediaType}; charset=utf-8` }
+    const path = '/v2/manifests/app/manifests/parameter'
+    assert.equal((await registry.ask(path, { method: 'PUT', headers, body: image.manifest.bytes })).status, 201)
+    assert.equal((await registry.ask(path)).headers['content-type'], image.manifest.mediaType)
+  })
+
+  test('Pushing Manifests: the list of blobs may be empty', async () => {
+    const { manifest } = ociImage({ seed: 'manifests', layers: 0 })
+    const { layers } = JSON.parse(manifest.bytes.toString()) as { layers: unknown[] }
+    await registry.push('manifests/app', ociImage({ seed: 'manifests', layers: 0 }), ['empty'])
+    assert.deepEqual([layers, (await registry.ask('/v2/manifests/app/manifests/empty')).body], [[], manifest.bytes])
+  })
+
+  for (const [what, { manifest }] of Object.entries({
+    'an image without its blobs': ociImage({ seed: 'nowhere' }),
+    'an index without its images': ociIndex({ seed: 'nowhere' }),
+  })) {
+    test(`Push: ${what} may be rejected, and then must be by MANIFEST_BLOB_UNKNOWN`, async () => {
+      const answer = await registry.putManifest('manifests/app', 'nowhere', manifest)
+      assert.deepEqual([answer.status, [...new Set(codesOf(answer))]], [400, ['MANIFEST_BLOB_UNKNOWN']])
+    })
+
+    test(`Push: ${what} is taken where validation is disabled`, async () => {
+      await using lenient = await openConforming({ config: { validation: { disabled: true } } })
+      assert.equal((await lenient.putManifest('manifests/app', 'sparse', manifest)).status, 201)
+      assert.deepEqual((await lenient.ask('/v2/manifests/app/manifests/sparse')).body, manifest.bytes)
+    })
   }
 
   test('Pushing Manifests: the exact bytes must be kept, white space included', async () => {
@@ -87,6 +117,16 @@ describe('distribution-spec, push of manifests', () => {
     const pulled = await registry.ask(`/v2/manifests/app/manifests/${digest}`)
     assert.deepEqual([pulled.status, pulled.headers['docker-content-digest']], [200, digest])
     assert.deepEqual(pulled.body, image.manifest.bytes)
+  })
+
+  test('Pushing Manifests: by sha512 with tag parameters, the tags point at that digest', async () => {
+    const digest = digestOf(image.manifest.bytes, 'sha512')
+    const answer = await registry.putManifest('manifests/app', `${digest}?tag=long`, image.manifest)
+    assert.deepEqual([answer.status, answer.headers['oci-tag']], [201, 'long'])
+    for (const method of ['GET', 'HEAD']) {
+      const { headers } = await registry.ask('/v2/manifests/app/manifests/long', { method })
+      assert.equal(headers['docker-content-digest'], digest)
+    }
   })
 
   test('Pushing Manifests with Subject: a subject that is not here must be taken, and OCI-Subject must name it', async () => {

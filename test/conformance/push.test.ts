@@ -55,6 +55,10 @@ describe('distribution-spec, push of blobs', () => {
     assert.notEqual(await registry.begin(fresh()), await registry.begin(repository))
   })
 
+  test('POST then PUT: the Location must have a UUID of the session', async () => {
+    assert.match(await registry.begin(fresh()), /\/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:\?|$)/)
+  })
+
   for (const [what, content] of Object.entries({
     'a blob': bytes,
     'a blob of no bytes': nothing,
@@ -155,6 +159,17 @@ describe('distribution-spec, push of blobs', () => {
     const refused = await finish(locationOf(first), digest, bytes.subarray(60_000), { 'content-range': `60000-${bytes.length - 1}` })
     assert.equal(refused.status, 416)
     await assertPulled(await finish(locationOf(first), digest, bytes.subarray(50_000), { 'content-range': `50000-${bytes.length - 1}` }))
+  })
+
+  test('Pushing a blob in chunks: the closing PUT must have the digest of the whole, else 400; the upload stays', async () => {
+    const first = await patch(await registry.begin(fresh()), 0, 100_000)
+    const last = bytes.subarray(100_000)
+    const range = { 'content-range': `100000-${bytes.length - 1}` }
+    const without = await registry.ask(locationOf(first), { method: 'PUT', headers: { ...octets, ...range }, body: last })
+    assert.equal(without.status, 400)
+    assert.equal((await registry.ask(locationOf(first))).headers['range'], '0-99999')
+    const ofTheChunk = await finish(locationOf(first), digestOf(last), last, range)
+    assert.equal(ofTheChunk.status, 400)
   })
 
   test('Pushing a blob in chunks: a Content-Range that is none is refused', async () => {
