@@ -47,9 +47,9 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const { parts, incidents } = listenToLog(config, given)
   const { log, clock, userAgent } = parts
   const operation = createOperation(config, parts)
-  const { health, debug, counting, facts, meters } = operation
+  const { health, debug, counting, facts, meters, requestParts } = operation
   const usage = openUsage(config, { ...parts, driver: () => store.driver, cluster: () => cluster })
-  const cluster = await openCluster(config, { ...parts, health, facts }, building)
+  const cluster = await openCluster(config, { ...parts, health, facts, requestParts }, building)
   const store = building.use(await openStore(config, { ...parts, facts, changes: usage, cluster }))
   building.use(startHealthChecks(config, { health, driver: store.driver, clock, log }))
   const eviction = usage && startEviction(config, { usage, store, ...parts, health, meters, leases: cluster.leases }, building)
@@ -59,7 +59,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   startUpkeep(config, { own, store, mirror: mirror?.content, leases: cluster.leases, clock, log, health }, building)
   const access = await openPrivate(config, { store, mirror, own, cluster, clock, log }, building)
   const requests = new LiveRequests()
-  const observers = await openObservers(config, { ...parts, counting, requests, store: store.content }, building)
+  const observers = await openObservers(config, { ...parts, counting, requests, requestParts, store: store.content }, building)
   const accessLog = config.log.accesslog.disabled ? undefined : building.use(new AccessLog(parts.accessLog ?? process.stdout, parts.clock))
   const app = createApp({
     content: noted(content, usage),
@@ -86,7 +86,8 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const listen = parseListenTarget(config.http.net, config.http.addr)
   const tls = openTls(config.http, { log, clock, leases: cluster.leases }, building)
   const http2 = speaksHttp2(config.http, tls)
-  const serving = { handle: app.callback(), requests, log, clock }
+  const handle = requestParts === undefined ? app.callback() : requestParts.around(app.callback())
+  const serving = { handle, requests, log, clock }
   const bounded = { handle: limitedBy(config.http, serving.handle, clock), limits: connectionLimitsOf(config.http) }
   const server = building.use(await openServer({ ...serving, ...bounded, listen, tls, http2 }))
   await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)

@@ -3,6 +3,7 @@
 import { hostname } from 'node:os'
 import { fixedSecret, type HttpSecret, randomSecret, SharedSecret } from '../cluster/http-secret.ts'
 import type { Leases } from '../cluster/leases.ts'
+import { notedLeases } from '../cluster/noted-leases.ts'
 import { LocalLeases } from '../cluster/local-leases.ts'
 import { RedisConnection } from '../cluster/redis.ts'
 import { RedisFacts } from '../cluster/redis-facts.ts'
@@ -17,6 +18,7 @@ import { addressOf, openOwnPort, type Serving } from './replicas.ts'
 import type { Facts } from '../telemetry/facts.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { RequestParts } from '../telemetry/request-parts.ts'
 
 export interface Cluster {
   /** `undefined`: this process is alone, nothing is shared. */
@@ -48,6 +50,8 @@ export interface ClusterParts {
   readonly health?: Health
   /** Is told how long Redis takes. */
   readonly facts?: Pick<Facts, 'redis'>
+  /** Is told how long leases are waited for. */
+  readonly requestParts?: Pick<RequestParts, 'note'> | undefined
 }
 
 /** Throws Errors that name the configuration key. A Redis that is away is waited for only briefly. */
@@ -66,7 +70,7 @@ export async function openCluster(config: Config, parts: ClusterParts, building:
   return {
     shared,
     redis,
-    leases: shared?.leases ?? new LocalLeases(node.address),
+    leases: shared?.leases ?? noted(new LocalLeases(node.address), parts),
     secret: () => (opening ??= openSecret(config, redis, parts, building)),
     async announce(serving, opened) {
       if (shared === undefined) return
@@ -83,19 +87,23 @@ interface SharedOver {
   readonly node: { readonly address: string }
 }
 
-function openShared(
-  { redis, primary, node }: SharedOver,
-  { clock, log }: ClusterParts,
-  building: AsyncDisposableStack,
-): Shared | undefined {
+function openShared({ redis, primary, node }: SharedOver, parts: ClusterParts, building: AsyncDisposableStack): Shared | undefined {
+  const { clock, log } = parts
   const self = () => node.address
   if (redis !== undefined) {
-    const leases = building.use(new RedisLeases({ redis, holder: self, clock: systemClock, log }))
+    const leases = noted(building.use(new RedisLeases({ redis, holder: self, clock: systemClock, log })), parts)
     return { leases, facts: building.use(RedisFacts.open({ redis, leases, clock, log })), self }
   }
   if (primary === undefined) return undefined
-  const leases = new WorkerLeases(primary)
+  const leases = noted(new WorkerLeases(primary), parts)
   return { leases, facts: building.use(RedisFacts.open({ redis: factsOfPrimary(primary), leases, clock, log })), self }
+}
+
+function noted(leases: Leases, { requestParts }: ClusterParts): Leases {
+  if (requestParts === undefined) return leases
+  return notedLeases(leases, (key, seconds, isHeld) =>
+    requestParts.note('lease', seconds, { 'entrepot.lease': key, 'entrepot.held': String(isHeld) }),
+  )
 }
 
 async function openSecret(

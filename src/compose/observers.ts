@@ -3,6 +3,7 @@ import type { Config } from '../config/load.ts'
 import type { LiveRequests } from '../http/middleware/cancellation.ts'
 import type { RequestObserver } from '../http/request-hooks.ts'
 import { createRequestLog } from '../http/request-log.ts'
+import type { RequestParts } from '../telemetry/request-parts.ts'
 import type { Counting } from './metrics.ts'
 import { type NotifyParts, openNotifications } from './notify.ts'
 import { openSpans } from './tracing.ts'
@@ -11,6 +12,7 @@ export interface ObserverParts extends Omit<NotifyParts, 'meters'> {
   readonly counting: Counting
   readonly requests: LiveRequests
   readonly userAgent: string
+  readonly requestParts: RequestParts | undefined
 }
 
 /** What they open is closed with `building`. */
@@ -19,11 +21,11 @@ export async function openObservers(
   parts: ObserverParts,
   building: AsyncDisposableStack,
 ): Promise<readonly RequestObserver[]> {
-  const { counting, requests, userAgent, log } = parts
+  const { counting, requests, userAgent, requestParts, log } = parts
   return [
     ...counting.observers(requests),
     ...(await openNotifications(config, { ...parts, meters: counting.meters }, building)),
     ...createRequestLog(log, config.log.level),
-    ...(await openSpans(userAgent, log, building)),
+    ...(requestParts === undefined ? [] : await openSpans(requestParts, userAgent, log, building)),
   ]
 }

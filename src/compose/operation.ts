@@ -6,6 +6,8 @@ import type { Facts } from '../telemetry/facts.ts'
 import { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Meters } from '../telemetry/meters.ts'
+import { RequestParts } from '../telemetry/request-parts.ts'
+import { isTracingWanted } from '../telemetry/tracing.ts'
 import { createDebug, type Debug } from './debug.ts'
 import { type Counting, createCounting } from './metrics.ts'
 
@@ -16,6 +18,8 @@ export interface Operation {
   readonly counting: Counting
   readonly facts: Facts
   readonly meters: Meters
+  /** `undefined`: nobody wants spans. */
+  readonly requestParts: RequestParts | undefined
 }
 
 export interface OperationParts {
@@ -28,6 +32,8 @@ export interface OperationParts {
 export function createOperation(config: Config, parts: OperationParts): Operation {
   const health = new Health()
   const debug = createDebug(config, { ...parts, health })
-  const counting = createCounting(config, { routes: debug.routes, health, clock: parts.clock, primary: parts.primary })
-  return { health, debug, counting, facts: counting.facts, meters: counting.meters }
+  const plain = createCounting(config, { routes: debug.routes, health, clock: parts.clock, primary: parts.primary })
+  const requestParts = isTracingWanted(process.env) ? new RequestParts() : undefined
+  const counting = requestParts === undefined ? plain : { ...plain, facts: requestParts.noting(plain.facts) }
+  return { health, debug, counting, facts: counting.facts, meters: counting.meters, requestParts }
 }

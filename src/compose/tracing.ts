@@ -2,16 +2,22 @@
 import type { RequestObserver } from '../http/request-hooks.ts'
 import { routeOf } from '../http/route-names.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { RequestParts } from '../telemetry/request-parts.ts'
 import { openTracing } from '../telemetry/tracing.ts'
 
 /** None without OTEL_EXPORTER_OTLP_ENDPOINT. */
-export async function openSpans(userAgent: string, log: Log, building: AsyncDisposableStack): Promise<readonly RequestObserver[]> {
+export async function openSpans(
+  requestParts: RequestParts,
+  userAgent: string,
+  log: Log,
+  building: AsyncDisposableStack,
+): Promise<readonly RequestObserver[]> {
   const tracing = await openTracing(process.env, userAgent.replace(/^.*\//, ''), log)
   if (tracing === undefined) return []
   building.use(tracing)
   return [
     (exchange) => {
-      const { req, res, requestId, startedAt, elapsedMs, repository, reference, descriptor, provenance, upstreamMs } = exchange
+      const { req, res, requestId, startedAt, elapsedMs, repository, reference, descriptor, provenance } = exchange
       const { traceparent } = req.headers
       tracing.add({
         name: `${req.method} ${routeOf(exchange.path)}`,
@@ -29,7 +35,7 @@ export async function openSpans(userAgent: string, log: Log, building: AsyncDisp
         },
         isFailed: res.statusCode >= 500,
         traceparent: typeof traceparent === 'string' ? traceparent : undefined,
-        upstreamMs,
+        parts: requestParts.of(req),
       })
     },
   ]

@@ -1,6 +1,7 @@
 // OpenTelemetry, when OTEL_EXPORTER_OTLP_ENDPOINT (or its variant for traces) is set: one span for each request, made when it is
-// over, as a child of the caller's. The packages are optional and are not even looked for otherwise.
+// over, as a child of the caller's, and one within it for each thing that it waited for. The packages are optional and are not even looked for otherwise.
 import type { Log } from './log.ts'
+import type { RequestPart } from './request-parts.ts'
 
 export interface RequestSpan {
   /** `GET manifest`. */
@@ -11,8 +12,8 @@ export interface RequestSpan {
   readonly isFailed: boolean
   /** Of the request: W3C Trace Context. */
   readonly traceparent: string | undefined
-  /** The part of it that was waited for upstream. */
-  readonly upstreamMs: number | undefined
+  /** What it waited for. */
+  readonly parts: readonly RequestPart[]
 }
 
 export interface Tracing extends AsyncDisposable {
@@ -53,12 +54,13 @@ async function load(version: string): Promise<Tracing> {
     return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true })
   }
   return {
-    add({ name, startedAt, endedAt, attributes, isFailed, traceparent, upstreamMs }) {
+    add({ name, startedAt, endedAt, attributes, isFailed, traceparent, parts }) {
       const options = { kind: SpanKind.SERVER, startTime: startedAt, attributes: { ...attributes } }
       const span = tracer.startSpan(name, options, parentOf(traceparent))
-      if (upstreamMs !== undefined) {
-        const within = trace.setSpan(ROOT_CONTEXT, span)
-        tracer.startSpan('upstream', { kind: SpanKind.CLIENT, startTime: startedAt }, within).end(startedAt + upstreamMs)
+      const within = trace.setSpan(ROOT_CONTEXT, span)
+      for (const part of parts) {
+        const partOptions = { kind: SpanKind.CLIENT, startTime: part.startedAt, attributes: { ...part.attributes } }
+        tracer.startSpan(part.name, partOptions, within).end(part.endedAt)
       }
       if (isFailed) span.setStatus({ code: SpanStatusCode.ERROR })
       span.end(endedAt)
