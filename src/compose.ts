@@ -86,8 +86,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const listen = parseListenTarget(config.http.net, config.http.addr)
   const tls = openTls(config.http, { log, clock, leases: cluster.leases }, building)
   const http2 = speaksHttp2(config.http, tls)
-  const handle = requestParts === undefined ? app.callback() : requestParts.around(app.callback())
-  const serving = { handle, requests, log, clock }
+  const serving = { handle: requestParts?.around(app.callback()) ?? app.callback(), requests, log, clock }
   const bounded = { handle: limitedBy(config.http, serving.handle, clock), limits: connectionLimitsOf(config.http) }
   const server = building.use(await openServer({ ...serving, ...bounded, listen, tls, http2 }))
   await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)
