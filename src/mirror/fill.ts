@@ -11,13 +11,15 @@
 import type { Hash } from 'node:crypto'
 import { type FileHandle, unlink } from 'node:fs/promises'
 import { type BlobHandle, type BlobTransfer, type CacheVerdict, type TransferRange, UpstreamFailure } from '../content.ts'
-import { algorithmOf, type Digest, digestOf, digestOfHash, hashFor } from '../oci/digest.ts'
+import { waitFor } from '../lib/abort.ts'
+import { algorithmOf, type Digest, digestOf, digestOfHash } from '../oci/digest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { ByteRange } from '../oci/range.ts'
-import { readDirectly } from './direct-read.ts'
-import { type GrowingBlob, readGrowing } from './fill-reader.ts'
+import { FillPace } from './fill-pace.ts'
+import { type GrowingBlob, readGrowing, readSettled } from './fill-reader.ts'
 import { type FillParts, type FillStart, startFill } from './fill-start.ts'
+import { Followers } from './followers.ts'
 import { logTrouble, patiently } from './local-trouble.ts'
 import { resumingTransfer, type ResumingTransferOptions } from './resuming-transfer.ts'
 import type { SpoolFile } from './spool.ts'
@@ -30,7 +32,8 @@ export class Fill implements GrowingBlob {
   state: GrowingBlob['state']
   failure: unknown
   visible: number
-  aheadReads = 0
+  readonly pace: FillPace
+  readonly followers: Followers
   /** Clients that read from it right now. */
   readers = 0
   readonly #parts: FillParts
@@ -58,6 +61,8 @@ export class Fill implements GrowingBlob {
     this.#reservation = start.reservation
     this.#position = start.position
     this.#size = start.transfer.size
+    this.pace = new FillPace({ clock: parts.clock, wake: () => this.#wake() })
+    this.followers = new Followers({ size: this.size, filled: () => this.#position, clock: parts.clock })
     this.visible = start.position
     this.state = start.file === undefined ? 'unkept' : 'filling'
     parts.facts.fill('started')
@@ -140,7 +145,7 @@ export class Fill implements GrowingBlob {
   }
 
   async *#read(range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    if (this.#isClosed) return yield* this.#readElsewhere(range, signal)
+    if (this.#isClosed) return yield* readSettled(this, await this.#stored(signal), range, signal)
     this.readers += 1
     try {
       yield* readGrowing(this, range, signal)
@@ -150,16 +155,12 @@ export class Fill implements GrowingBlob {
     }
   }
 
-  /** For who begins to read after the end of the fill: the store has the blob, or upstream must give it once more. */
-  async *#readElsewhere({ start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async #stored(signal: AbortSignal): Promise<BlobHandle | undefined> {
     if (this.state === 'failed') throw this.failure
-    const { digest, size } = this
-    const { local, log } = this.#parts
+    const { digest } = this
     const [repository] = this.#repositories
-    const stored = await patiently(() => local.findBlob(repository as RepositoryName, digest, signal), log, { repository, digest })
-    if (stored !== undefined) return yield* stored.open({ start, end }, signal)
-    const hash = start === 0 ? hashFor(digest) : undefined
-    yield* readDirectly({ digest, start, end: end + 1, size, hash }, this.direct(signal))
+    const find = () => this.#parts.local.findBlob(repository as RepositoryName, digest, signal)
+    return patiently(find, this.#parts.log, { repository, digest })
   }
 
   async #verdict(): Promise<void> {
@@ -189,6 +190,7 @@ export class Fill implements GrowingBlob {
     try {
       const wanted = { start: this.#position, end: this.#size, size: this.#size }
       for await (const chunk of resumingTransfer(wanted, first, this.direct(this.#signal))) {
+        if (this.followers.areBehind) await waitFor(this.followers.near(), this.#signal)
         if (!(await this.#isKept(writer.add(chunk)))) return await this.#giveUpKeeping(file)
       }
     } catch (error) {
@@ -214,6 +216,7 @@ export class Fill implements GrowingBlob {
   #grow(bytes: Uint8Array): void {
     this.#hash.update(bytes)
     this.#position += bytes.length
+    this.pace.came(bytes.length)
     this.#show(Math.min(this.#position, (this.#size ?? this.#position) - 1))
   }
 

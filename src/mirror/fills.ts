@@ -9,6 +9,7 @@ import type { RepositoryName } from '../oci/names.ts'
 import { Fill } from './fill.ts'
 import type { FillParts } from './fill-start.ts'
 import type { OpenFillTransfers } from './fill-transfers.ts'
+import { forReplica } from './followers.ts'
 
 /** Fills at a time; further ones wait for their turn. Well above what clients ask for at once, below what looks like abuse upstream. */
 const mostFills = 256
@@ -81,7 +82,7 @@ export class Fills implements AsyncDisposable {
   async running(repository: RepositoryName, digest: Digest, signal: AbortSignal): Promise<BlobHandle | undefined> {
     const fill = await waitFor(this.#running.get(digest)?.fill ?? Promise.resolve(undefined), signal)
     if (fill === undefined || fill.isOver || !(await this.#admit(fill, repository, signal))) return undefined
-    return fill.handle('filling')
+    return forReplica(fill.handle('filling'), fill.followers)
   }
 
   /** The size of a blob that is on its way into this repository. */

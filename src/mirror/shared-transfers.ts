@@ -24,6 +24,8 @@ import { answerOfHolder, untilHolderIsGone } from './holder-watch.ts'
 const lookMs = 200
 /** Well above the life of a lease: who cannot find out what the holder does in so long asks upstream on its own. */
 const patienceMs = 45_000
+/** Who has lost the replica that it followed waits so long for a Redis that is away: others may be about to go on upstream, too. */
+const awayPatienceMs = 5_000
 /** For the holder's upload to the store; a blob that is stored twice is only a waste. */
 const commitPatienceMs = 600_000
 
@@ -61,6 +63,8 @@ class SharedTransfers implements FillTransfers {
   readonly #digest: Digest
   #lease: Lease | undefined
   #isOver = false
+  /** Whether another replica has given bytes of it. */
+  #isFollowing = false
 
   constructor(parts: SharedTransfersParts, repository: RepositoryName, digest: Digest) {
     this.#parts = parts
@@ -70,9 +74,9 @@ class SharedTransfers implements FillTransfers {
 
   async open(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
     const { clock, log } = this.#parts
-    const deadline = clock.now() + patienceMs
+    const since = clock.now()
     for (let isConfirmed = false; ; ) {
-      const turn = await this.#turn()
+      const turn = await this.#turn(this.#isFollowing && clock.now() - since < awayPatienceMs)
       if (turn === 'upstream') return this.#fromUpstream(range, signal)
       // Another node may have completed it between our look at the store and our lease.
       const held = turn === 'theirs' ? await this.#fromHolder(range, signal) : undefined
@@ -83,7 +87,7 @@ class SharedTransfers implements FillTransfers {
         if (!(await this.#isUpstream(signal))) return undefined
         isConfirmed = true
       }
-      if (clock.now() >= deadline) {
+      if (clock.now() - since >= patienceMs) {
         log.warn({ digest: this.#digest }, 'the replica that fetches a blob does not answer and keeps its lease: fetching it here, too')
         return this.#fromUpstream(range, signal)
       }
@@ -117,7 +121,7 @@ class SharedTransfers implements FillTransfers {
   }
 
   /** `ours`: just taken. Where nobody can be asked for the lease, everybody fetches: a second transfer is better than none. */
-  async #turn(): Promise<'upstream' | 'ours' | 'theirs'> {
+  async #turn(isPatient: boolean): Promise<'upstream' | 'ours' | 'theirs'> {
     if (this.#isOver || this.#isOurs()) return 'upstream'
     try {
       const lease = await this.#parts.leases.tryAcquire(this.#key)
@@ -129,6 +133,7 @@ class SharedTransfers implements FillTransfers {
       this.#lease = lease
       return 'ours'
     } catch (error) {
+      if (isPatient) return 'theirs'
       this.#parts.log.debug({ digest: this.#digest, reason: errorText(error) }, 'no lease for a blob can be had: fetching it without one')
       return 'upstream'
     }
@@ -143,7 +148,9 @@ class SharedTransfers implements FillTransfers {
       const watch = { stillHolds: () => this.#stillHolds(holder), clock }
       const opening = peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
       const transfer = await answerOfHolder(opening, watch)
-      return transfer === undefined ? 'refused' : untilHolderIsGone(transfer, watch)
+      if (transfer === undefined) return 'refused'
+      this.#isFollowing = true
+      return untilHolderIsGone(transfer, watch)
     } catch (error) {
       signal.throwIfAborted()
       log.info({ digest: this.#digest, holder, reason: errorText(error) }, 'the replica that fetches a blob cannot be asked for it yet')

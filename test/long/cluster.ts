@@ -59,7 +59,8 @@ export interface Cluster extends AsyncDisposable {
   leases(): Promise<string[]>
 }
 
-export async function startCluster(): Promise<Cluster> {
+/** `redisKeys`: further keys of `redis` in the configuration. */
+export async function startCluster({ redisKeys }: { redisKeys?: Readonly<Record<string, unknown>> } = {}): Promise<Cluster> {
   await using building = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-cluster-'))
   building.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
@@ -84,7 +85,7 @@ export async function startCluster(): Promise<Cluster> {
         upstream: hub.url,
         http: { addr: `127.0.0.1:${port}` },
         proxy: { libraryprefix: true, local: ['local/**'] },
-        config: { storage, redis: { addrs: [redis.addr] } },
+        config: { storage, redis: { addrs: [redis.addr], ...redisKeys } },
         env: { TMPDIR: join(place, 'incoming') },
       }),
     )

@@ -11,6 +11,7 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { bigBlob, type BlobSource } from '../support/images.ts'
 import { needsPackages } from '../support/packages.ts'
 import { until } from '../support/until.ts'
+import { patientRedis } from '../scenarios/replicas/replicas.ts'
 import { questionsTo } from '../scenarios/scene.ts'
 import { type Cluster, clusterPackages, startCluster } from './cluster.ts'
 import type { CrowdOrder, CrowdReport } from './crowd-clients.ts'
@@ -21,8 +22,8 @@ const size = Number(process.env['ENTREPOT_CROWD_MEBIBYTES'] ?? 64) * mebibyte
 const clients = 300
 const hashing = 20
 const repository = 'library/crowd'
-/** So that the transfer lasts, and somebody can die in its middle. */
-const upstreamBytesPerSecond = 2.5 * mebibyte
+/** More than a small machine can spread to so many clients, and little enough to last until somebody dies in the middle. */
+const upstreamBytesPerSecond = Number(process.env['ENTREPOT_CROWD_MEBIBYTES_PER_SECOND'] ?? 16) * mebibyte
 
 async function sendCrowd(order: CrowdOrder): Promise<CrowdReport> {
   const child = fork(join(import.meta.dirname, 'crowd-clients.ts'), { serialization: 'advanced' })
@@ -44,7 +45,7 @@ describe(name, await needsPackages(name, clusterPackages), () => {
   let cluster: Cluster
 
   before(async () => {
-    cluster = await startCluster()
+    cluster = await startCluster({ redisKeys: patientRedis })
     cluster.hub.bytesPerSecond = upstreamBytesPerSecond
   })
   after(() => cluster?.[Symbol.asyncDispose]())

@@ -1,6 +1,7 @@
 // One transfer of a blob, however many clients, whenever they come, whatever they want of it, whoever leaves.
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { TestClock } from '../support/clock.ts'
 import { bigBlob, type BlobSource, digestOf, memoryBlob, ociImage, seededBytes } from '../support/images.ts'
 import { errorCodeOf, outcomeOf } from '../support/pull.ts'
 import { assertSound } from '../support/store-tree.ts'
@@ -115,7 +116,8 @@ test('a range far ahead of a slow fill is answered at once by a read of its own'
 })
 
 test('a far range that is long goes on from the fill, and its last byte waits for the verdict', async () => {
-  await using scene = await startScene()
+  const clock = new TestClock()
+  await using scene = await startScene({ clock })
   const { hub } = scene
   hub.addBlob(repository, big)
   const rest = gate()
@@ -124,12 +126,34 @@ test('a far range that is long goes on from the fill, and its last byte waits fo
   await whole.readTo(mebibyte)
   const from = 8 * mebibyte
   const far = await scene.openBlob(repository, big.digest, { headers: { range: `bytes=${from}-` } })
+  // First it waits for the fill, which stands still.
+  await clock.pass(10_000)
   const wanted = big.size - from
   assert.equal((await far.readTo(wanted - 1)).length, wanted - 1)
   rest.open()
   const { body, ending } = await far.readAll()
   assert.deepEqual([ending, digestOf(body)], ['whole', digestOf(bigBytes.subarray(from))])
   await whole.readAll()
+})
+
+test('long ranges ahead of a fill that comes forward wait for it, as those of clients whose replica has died', async () => {
+  await using scene = await startScene({ clock: new TestClock() })
+  const { hub } = scene
+  hub.addBlob(repository, big)
+  const rest = gate()
+  hub.script([{ on: { kind: 'cdn' }, stallAfterBytes: mebibyte, until: rest.opened }])
+  const whole = await scene.openBlob(repository, big.digest)
+  await whole.readTo(mebibyte)
+  const starts = [8, 9, 10].map((at) => at * mebibyte)
+  const ahead = await Promise.all(starts.map((start) => scene.openBlob(repository, big.digest, { headers: { range: `bytes=${start}-` } })))
+  await scene.arrived()
+  rest.open()
+  const answers = await Promise.all([whole, ...ahead].map((each) => each.readAll()))
+  assert.deepEqual(
+    answers.map(({ body }) => digestOf(body)),
+    [0, ...starts].map((start) => digestOf(bigBytes.subarray(start))),
+  )
+  assert.equal(hub.bytesSent({ kind: 'cdn' }), big.size)
 })
 
 test('one who leaves costs nothing', async () => {

@@ -16,6 +16,8 @@ const repository = 'library/some'
 const bytes = seededBytes('deaths', 12 * mebibyte)
 const blob = memoryBlob(bytes)
 const half = 6 * mebibyte
+/** A busy machine is no outage, and a real one is noticed soon. */
+const lessPatientRedis = { readtimeout: '2s' }
 
 interface Middle<R> extends AsyncDisposable {
   readonly hub: Hub
@@ -102,7 +104,7 @@ describe(name, await needsPackages(name, ['redis-server']), () => {
     ['stands still', 'pause'],
   ] as const) {
     it(`Redis ${what} in the middle of a fill: nobody's pull fails, and nothing is fetched twice`, async () => {
-      await using middle = await inTheMiddle((upstream) => startReplicas({ upstream, ownFolders: true }))
+      await using middle = await inTheMiddle((upstream) => startReplicas({ upstream, redisKeys: lessPatientRedis, ownFolders: true }))
       const { hub, replicas, first, others, goOn } = middle
       await replicas.redis[end]()
       // Known to all before the rest comes.

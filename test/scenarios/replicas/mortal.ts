@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Registry, startRegistry } from '../../support/registry.ts'
 import { type RedisServer, startRedis } from '../../support/servers/redis.ts'
 import { type Child, startChild } from '../child.ts'
+import { patientRedis } from './replicas.ts'
 
 export interface MortalReplicas extends AsyncDisposable {
   readonly redis: RedisServer
@@ -25,7 +26,7 @@ export async function startMortalReplicas({ upstream, ownFolders = false }: Mort
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-mortal-'))
   building.defer(() => rm(folder, { recursive: true, force: true }))
   const redis = building.use(await startRedis())
-  const sections = { redis: { addrs: [redis.addr] } }
+  const sections = { redis: { addrs: [redis.addr], ...patientRedis } }
   const here = async (name: string) => {
     const store = join(folder, ownFolders ? name : 'store')
     await mkdir(store, { recursive: true })

@@ -12,7 +12,7 @@ import { pull } from '../../support/pull.ts'
 import type { Registry } from '../../support/registry.ts'
 import { startSentinelGroup } from '../../support/servers/redis-sentinel.ts'
 import { until } from '../../support/until.ts'
-import { startReplicas } from './replicas.ts'
+import { patientRedis, startReplicas } from './replicas.ts'
 
 const name = 'Redis Sentinel'
 
@@ -23,8 +23,12 @@ describe(name, await needsPackages(name, ['redis-server']), () => {
     await using hub = await startHub({ auth: 'none' })
     hub.add('library/app', ociImage({ seed: 'sentinel' }), { tags: ['1'] })
     hub.add('library/app', ociImage({ seed: 'later' }), { tags: ['2'] })
-    await using replicas = await startReplicas({ upstream: hub.url, proxy: { tags: { ttl: '1h' } }, redisKeys: keys })
-    await using connection = await RedisConnection.open({ ...keys, db: 0 }, { clock: systemClock, log: silentLog })
+    await using replicas = await startReplicas({
+      upstream: hub.url,
+      proxy: { tags: { ttl: '1h' } },
+      redisKeys: { ...keys, ...patientRedis },
+    })
+    await using connection = await RedisConnection.open({ ...keys, db: 0, readtimeout: 5_000 }, { clock: systemClock, log: silentLog })
     const leases = new RedisLeases({ redis: connection, holder: () => 'test', ttlMs: 1_000, clock: systemClock, log: silentLog })
     const before = await leases.acquire('work', new AbortController().signal)
     const statuses = async (tag: string) =>
