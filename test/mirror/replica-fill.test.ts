@@ -53,18 +53,20 @@ test('the fill waits for the replica, and goes on as it takes more', async () =>
   const follower = (await fills.running(repository, digest, signal))?.open(undefined, signal)[Symbol.asyncIterator]()
   assert.ok(follower !== undefined)
   let received = 0
-  const take = async () => (received += (await follower.next()).value?.length ?? 0)
-  await take()
+  const takeTo = async (position: number) => {
+    while (received < position) received += (await follower.next()).value?.length ?? 0
+  }
+  await takeTo(1)
   await clock.sleeping(1_000)
   const first = upstream.sent
   assert.ok(first <= received + onItsWay, `${first} bytes from upstream, ${received} with the replica`)
-  while (received < 8 * mebibyte) await take()
+  await takeTo(8 * mebibyte)
   await clock.sleeping(1_000)
   assert.ok(
     upstream.sent > first && upstream.sent <= received + onItsWay,
     `${upstream.sent} bytes from upstream, ${received} with the replica`,
   )
-  while (received < bytes.length) await take()
+  await takeTo(bytes.length)
   assert.equal((await follower.next()).done, true)
   assert.equal(upstream.sent, bytes.length)
 })
