@@ -76,7 +76,7 @@ class SharedTransfers implements FillTransfers {
     const { clock, log } = this.#parts
     const since = clock.now()
     for (let isConfirmed = false; ; ) {
-      const turn = await this.#turn(this.#isFollowing && clock.now() - since < awayPatienceMs)
+      const turn = await this.#turn(since)
       if (turn === 'upstream') return this.#fromUpstream(range, signal)
       // Another node may have completed it between our look at the store and our lease.
       const held = turn === 'theirs' ? await this.#fromHolder(range, signal) : undefined
@@ -121,7 +121,7 @@ class SharedTransfers implements FillTransfers {
   }
 
   /** `ours`: just taken. Where nobody can be asked for the lease, everybody fetches: a second transfer is better than none. */
-  async #turn(isPatient: boolean): Promise<'upstream' | 'ours' | 'theirs'> {
+  async #turn(since: number): Promise<'upstream' | 'ours' | 'theirs'> {
     if (this.#isOver || this.#isOurs()) return 'upstream'
     try {
       const lease = await this.#parts.leases.tryAcquire(this.#key)
@@ -133,7 +133,7 @@ class SharedTransfers implements FillTransfers {
       this.#lease = lease
       return 'ours'
     } catch (error) {
-      if (isPatient) return 'theirs'
+      if (this.#isFollowing && this.#parts.clock.now() - since < awayPatienceMs) return 'theirs'
       this.#parts.log.debug({ digest: this.#digest, reason: errorText(error) }, 'no lease for a blob can be had: fetching it without one')
       return 'upstream'
     }
