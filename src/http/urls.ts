@@ -92,7 +92,10 @@ function schemeIn(text: string | undefined): 'http' | 'https' | undefined {
   return scheme === 'http' || scheme === 'https' ? scheme : undefined
 }
 
+/** RFC 1035, section 2.3.4, and a port. */
+const longestHost = 253 + 6
+
 /** Only what can be a host and a port: anything else would let a header write the rest of the address. */
 function hostIn(text: string | undefined): string | undefined {
-  return text !== undefined && /^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/.test(text) ? text : undefined
+  return text !== undefined && text.length <= longestHost && /^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/.test(text) ? text : undefined
 }
