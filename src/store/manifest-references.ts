@@ -1,4 +1,5 @@
 // What a pushed manifest points at must be in its repository, or be allowed to lie elsewhere.
+import type { Digest } from '../oci/digest.ts'
 import { RegistryError, RegistryErrors } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { PushedManifest, ReferencedBlob, ReferencedManifest } from '../oci/pushed-manifest.ts'
@@ -25,27 +26,42 @@ export interface ReferenceParts {
 
 /** Looks at so many at once. */
 const batchSize = 16
+/** With so many in the wrong nobody looks for the rest: 4 MiB of references are many looks at the store. */
+const mostErrors = 100
 
-/** What it finds is safe from the sweep for a while. Throws RegistryErrors: one MANIFEST_BLOB_UNKNOWN or MANIFEST_INVALID per reference in the wrong. */
+/** What it finds is safe from the sweep for a while. Throws RegistryErrors: one MANIFEST_BLOB_UNKNOWN or MANIFEST_INVALID per reference in the wrong, as far as it looks. */
 export async function checkReferences(parts: ReferenceParts, repository: RepositoryName, manifest: PushedManifest): Promise<void> {
   const { blobs, manifests, rules } = parts
   if (rules.disabled) return
   const checks: (() => Promise<RegistryError | undefined>)[] = []
+  const isThere = once((digest: Digest) => blobs.findForPush(repository, digest).then((found) => found !== undefined))
   for (const blob of manifest.blobs) {
     if (liesElsewhere(blob)) checks.push(async () => (blob.urls.every((url) => isAllowed(url, blob, rules)) ? undefined : invalidUrl(blob)))
-    else checks.push(async () => ((await blobs.findForPush(repository, blob.digest)) === undefined ? unknown(blob) : undefined))
+    else checks.push(async () => ((await isThere(blob.digest)) ? undefined : unknown(blob)))
   }
   for (const child of manifest.manifests) {
     if (!isRequired(child, rules)) continue
     checks.push(async () => ((await manifests.hasForPush(repository, child.digest)) ? undefined : unknown(child)))
   }
   const errors: RegistryError[] = []
-  for (let next = 0; next < checks.length; next += batchSize) {
+  for (let next = 0; next < checks.length && errors.length < mostErrors; next += batchSize) {
     const found = await Promise.all(checks.slice(next, next + batchSize).map((check) => check()))
     errors.push(...found.filter((error) => error !== undefined))
   }
   const [first, ...others] = errors
   if (first !== undefined) throw new RegistryErrors([first, ...others])
+}
+
+/** Images have the same (empty) layer many times. */
+function once<Key, Value>(find: (key: Key) => Promise<Value>): (key: Key) => Promise<Value> {
+  const found = new Map<Key, Promise<Value>>()
+  return (key) => {
+    const known = found.get(key)
+    if (known !== undefined) return known
+    const asked = find(key)
+    found.set(key, asked)
+    return asked
+  }
 }
 
 /** Docker names such layers by their type alone; in OCI any layer may have URLs. */

@@ -74,7 +74,6 @@ describe('header and log injection', () => {
     await victim.assertUnharmed()
   })
 
-  const origins = ['https://r.example', 'http://r.example', 'http://x.example', 'https://x.example', '']
   const lies: [string, Readonly<Record<string, string>>][] = [
     ['a host with a path', { 'X-Forwarded-Host': 'evil.example/path' }],
     ['a host with a user', { 'X-Forwarded-Host': 'r.example@evil.example' }],
@@ -102,7 +101,6 @@ describe('header and log injection', () => {
       const location = headerOf('Location', await headOf('/v2/team/app/blobs/uploads/', headers, 'POST')) ?? ''
       if (location !== '') {
         assert.match(location, /^(?:https?:\/\/r\.example)?\/v2\/team\/app\/blobs\/uploads\/[\w-]+\?_state=[\w%=-]+$/)
-        assert.ok(origins.includes(location.slice(0, location.indexOf('/v2/'))))
       }
       const link = headerOf('Link', await headOf('/v2/_catalog?n=1', headers)) ?? ''
       if (link !== '') assert.match(link, /^<\/v2\/_catalog\?last=[\w%-]+&n=1>; rel="next"$/)
