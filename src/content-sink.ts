@@ -36,7 +36,8 @@ export interface KeptManifest {
 export interface WritableContent {
   /** `algorithm`: of the digest that the upload will be finished with, where the client said so. */
   beginUpload(repository: RepositoryName, algorithm?: DigestAlgorithm): Promise<UploadState>
-  findUpload(repository: RepositoryName, id: string): Promise<UploadState | undefined>
+  /** `believed`: its size, as the client was told; so a look at the store can be saved by who appends or finishes next, which looks. */
+  findUpload(repository: RepositoryName, id: string, believed?: number): Promise<UploadState | undefined>
   /**
    * Appends at `offset`. What came before the body broke off stays, and the state says how much that is.
    * Throws BLOB_UPLOAD_UNKNOWN; RANGE_INVALID when `offset` is not the upload's size (the upload stays as it is).

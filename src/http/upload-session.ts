@@ -26,7 +26,9 @@ export async function sessionOf(parts: WriteParts, exchange: Exchange, [rawName,
   const ticket = ticketIn(exchange, parts.secret)
   if (id === undefined || !idPattern.test(id)) throw unknownUpload()
   if (ticket !== undefined && (ticket.repository !== names.repository || ticket.id !== id)) throw invalidUpload()
-  const upload = await parts.content.findUpload(names.repository, id)
+  const { method } = exchange.req
+  const goesOn = method === 'PUT' || (method === 'PATCH' && hasBody(exchange.req))
+  const upload = await parts.content.findUpload(names.repository, id, goesOn ? ticket?.offset : undefined)
   if (upload === undefined) throw unknownUpload()
   return { ...names, upload, ticket }
 }

@@ -8,11 +8,11 @@ import { mediaTypes } from '../oci/media-types.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { DescriptorCache } from './descriptors/cache.ts'
-import type { StorageDriver, StoredEntry } from './driver.ts'
+import type { Renewed, StorageDriver, StoredEntry } from './driver.ts'
 import { KnownGood, verifiedRead } from './known-good.ts'
 import { blobDataPath, layerLinkPath } from './layout.ts'
-import { readLink } from './links.ts'
-import { isRescued, renew, renewBlob, renewLink } from './renewal.ts'
+import { digestIn, readLink } from './links.ts'
+import { isRescued, renew, renewedText, renewLink } from './renewal.ts'
 import { pushTrouble, trouble } from './trouble.ts'
 
 /** How everything came about that is found in the store. */
@@ -41,22 +41,30 @@ export class Blobs {
 
   /** As `find`, for those who rely on the answer before they push: the blob is safe from the sweep, and the look is fresh. */
   async findForPush(repository: RepositoryName, digest: Digest): Promise<BlobHandle | undefined> {
-    await this.renew(digest)
+    const removals = this.#removals
+    const renewed = await this.#renew(digest)
+    if (renewed === undefined) return undefined
     try {
-      await renew(this.#driver, layerLinkPath(repository, digest), this.#clock.now())
+      const text = await renewedText(this.#driver, layerLinkPath(repository, digest), this.#clock.now())
+      if (digestIn(text) !== digest) return undefined
+      const size = renewed.size ?? (await this.#lookTwice(blobDataPath(digest), () => this.#stat(digest)))?.size
+      return size === undefined ? undefined : await this.#found(repository, digest, size, removals)
     } catch (error) {
       throw trouble(`looking for blob ${digest} of ${repository}`, error)
     }
-    return this.#look(repository, digest)
   }
 
   /** Whether the bytes are kept; if so, the sweep leaves them alone for a while. */
   async renew(digest: Digest): Promise<boolean> {
+    return (await this.#renew(digest)) !== undefined
+  }
+
+  async #renew(digest: Digest): Promise<Renewed | undefined> {
     try {
       const now = this.#clock.now()
-      const isKept = await renewBlob(this.#driver, digest, now)
-      if (isKept) this.#good.touched(digest, now)
-      return isKept
+      const renewed = await renew(this.#driver, blobDataPath(digest), now)
+      if (renewed !== undefined) this.#good.touched(digest, now)
+      return renewed
     } catch (error) {
       throw trouble(`looking for blob ${digest}`, error)
     }
@@ -119,7 +127,8 @@ export class Blobs {
     const link = layerLinkPath(repository, digest)
     try {
       await this.#driver.adopt(file, blobDataPath(digest))
-      await this.#driver.touch(blobDataPath(digest), this.#clock.now())
+      // A mere rename leaves the file its time.
+      if (this.#driver.spoolFolder !== undefined) await this.#driver.touch(blobDataPath(digest), this.#clock.now())
       await this.#verified(digest)
       await renewLink(this.#driver, link, digest, this.#clock.now())
     } catch (error) {
@@ -134,12 +143,17 @@ export class Blobs {
       const stored = await this.#lookTwice(blobDataPath(digest), () => this.#stat(digest))
       const link = layerLinkPath(repository, digest)
       if (stored === undefined || (await this.#lookTwice(link, () => readLink(this.#driver, link))) !== digest) return undefined
-      const descriptor = Object.freeze({ mediaType: mediaTypes.blob, digest, size: stored.size })
-      if (removals === this.#removals) await this.#cache?.put(repository, descriptor)
-      return this.#handleOf(descriptor)
+      return await this.#found(repository, digest, stored.size, removals)
     } catch (error) {
       throw trouble(`looking for blob ${digest} of ${repository}`, error)
     }
+  }
+
+  /** `removals`: as many as there had been when the look began. */
+  async #found(repository: RepositoryName, digest: Digest, size: number, removals: number): Promise<BlobHandle> {
+    const descriptor = Object.freeze({ mediaType: mediaTypes.blob, digest, size })
+    if (removals === this.#removals) await this.#cache?.put(repository, descriptor)
+    return this.#handleOf(descriptor)
   }
 
   /** What a sweep had only taken aside is found the second time. */

@@ -12,6 +12,14 @@ export interface StoredEntry {
 export interface AppendOptions {
   /** The driver may give a chunk's memory back once it is written; nobody may look at the chunk again then. */
   readonly freesChunks?: boolean
+  /** Nobody has written there before, as the caller knows from the name: it is not looked for. */
+  readonly isNew?: boolean
+}
+
+/** What a driver has learned of a file while it renewed it. */
+export interface Renewed {
+  readonly size?: number
+  readonly bytes?: Uint8Array | undefined
 }
 
 /**
@@ -60,6 +68,15 @@ export interface StorageDriver {
   readonly spoolFolder?: string
   /** Optional power: the size of a file, where that is cheaper than `stat` because its time is not asked for. */
   sizeOf?(path: string): Promise<number | undefined>
+  /** Optional power: `touch`, and what is learned on the way. `atMost`: the bytes, too, if there are no more of them. `undefined`: there is none. */
+  renew?(path: string, changedAt: number, atMost?: number): Promise<Renewed | undefined>
+  /**
+   * How much younger than its time a file may really be, in milliseconds, because what was changed so lately is not renewed again.
+   * Who deletes what is old must add it to what counts as young. Default: 0.
+   */
+  readonly renewalSlackMs?: number
+  /** Optional power: how this process has left a file that it appended to. Nobody is asked: others may have gone on with it. */
+  recall?(path: string): StoredEntry | undefined
   /** Optional power: a URL from which a client may read this file for some minutes, with this method only. */
   redirect?(path: string, method: 'GET' | 'HEAD'): string | Promise<string>
 }

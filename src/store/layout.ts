@@ -55,6 +55,11 @@ export function isNeverFolder(path: string): boolean {
   return filePattern.test(path.startsWith(`${condemnedFolder}/`) ? path.slice(condemnedFolder.length) : path)
 }
 
+/** Of one upload. Nobody renews what is in there. */
+export function isUploadFolder(path: string): boolean {
+  return /\/_uploads\/[^/]+$/.test(path)
+}
+
 /** What grows by appending, request by request. */
 export function isUploadData(path: string): boolean {
   return /\/_uploads\/[^/]+\/data$/.test(path)

@@ -5,7 +5,10 @@ import type { StorageDriver } from './driver.ts'
 
 /** `undefined`: absent, empty, truncated or otherwise no digest. White space behind the digest does no harm here. */
 export async function readLink(driver: StorageDriver, path: string): Promise<Digest | undefined> {
-  const text = await readText(driver, path)
+  return digestIn(await readText(driver, path))
+}
+
+export function digestIn(text: string | undefined): Digest | undefined {
   const digest = text?.trimEnd()
   return digest !== undefined && isDigest(digest) ? digest : undefined
 }
@@ -17,6 +20,7 @@ export async function ensureLink(driver: StorageDriver, path: string, digest: Di
 
 /** Whether the link is there and has the length of a right one: the cheap question about a link that was right before. */
 export async function isLinkInPlace(driver: StorageDriver, path: string, digest: Digest): Promise<boolean> {
+  if (driver.sizeOf !== undefined) return (await driver.sizeOf(path)) === digest.length
   const entry = await driver.stat(path)
   return entry?.kind === 'file' && entry.size === digest.length
 }
@@ -24,5 +28,9 @@ export async function isLinkInPlace(driver: StorageDriver, path: string, digest:
 /** As it stands there. */
 export async function readText(driver: StorageDriver, path: string): Promise<string | undefined> {
   const bytes = await driver.read(path)
-  return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  return bytes === undefined ? undefined : textOf(bytes)
+}
+
+export function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

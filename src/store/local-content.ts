@@ -201,8 +201,8 @@ export class LocalContent implements ContentSource, ContentSink, WritableContent
     return this.#uploads.begin(repository, algorithm)
   }
 
-  findUpload(repository: RepositoryName, id: string): Promise<UploadState | undefined> {
-    return this.#uploads.find(repository, id)
+  findUpload(repository: RepositoryName, id: string, believed?: number): Promise<UploadState | undefined> {
+    return this.#uploads.find(repository, id, believed)
   }
 
   /** Of two that append at once, the newer one goes on; the other one gets RANGE_INVALID. */

@@ -11,8 +11,8 @@ import type { Log } from '../telemetry/log.ts'
 import { fromStore } from './blobs.ts'
 import type { StorageDriver } from './driver.ts'
 import { blobDataPath, mediaTypePath, revisionFolder, revisionLinkPath } from './layout.ts'
-import { isLinkInPlace, readLink } from './links.ts'
-import { isRescued, renew, renewBlob, renewLink } from './renewal.ts'
+import { digestIn, isLinkInPlace, readLink } from './links.ts'
+import { isRescued, renew, renewedText, renewInPlace, renewLink } from './renewal.ts'
 import { pushTrouble, trouble } from './trouble.ts'
 
 export interface ManifestsOptions {
@@ -89,8 +89,8 @@ export class Manifests {
   async hasForPush(repository: RepositoryName, digest: Digest): Promise<boolean> {
     try {
       const link = revisionLinkPath(repository, digest)
-      for (const path of [blobDataPath(digest), link]) if (!(await renew(this.#driver, path, this.#clock.now()))) return false
-      return (await readLink(this.#driver, link)) === digest
+      if ((await renew(this.#driver, blobDataPath(digest), this.#clock.now())) === undefined) return false
+      return digestIn(await renewedText(this.#driver, link, this.#clock.now())) === digest
     } catch (error) {
       throw trouble(`looking for manifest ${digest} of ${repository}`, error)
     }
@@ -178,10 +178,14 @@ export class Manifests {
 
   async #putBytes(digest: Digest, bytes: Uint8Array): Promise<void> {
     const path = blobDataPath(digest)
-    await renewBlob(this.#driver, digest, this.#clock.now())
-    const entry = await this.#driver.stat(path)
-    const isWhole = entry?.size === bytes.length && Buffer.compare((await this.#driver.read(path)) ?? new Uint8Array(), bytes) === 0
-    if (!isWhole) await this.#driver.write(path, bytes)
+    const renewed = await renewInPlace(this.#driver, path, this.#clock.now(), bytes.length)
+    const kept = renewed === undefined ? undefined : (renewed.bytes ?? (await this.#readOfSize(path, bytes.length)))
+    if (kept === undefined || Buffer.compare(kept, bytes) !== 0) await this.#driver.write(path, bytes)
+  }
+
+  /** `undefined`: there is none, or one of another size, which may be any. */
+  async #readOfSize(path: string, size: number): Promise<Uint8Array | undefined> {
+    return (await this.#driver.stat(path))?.size === size ? this.#driver.read(path) : undefined
   }
 
   async #declaredType(digest: Digest): Promise<string | undefined> {

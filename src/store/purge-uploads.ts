@@ -55,6 +55,6 @@ async function lastSignOfLife(driver: StorageDriver, repository: RepositoryName,
   const folder = uploadFolder(repository, id)
   const entries = await Promise.all([driver.stat(folder), driver.stat(`${folder}/data`)])
   const startedAt = await readStartedAt(driver, folder)
-  // Without a beginning (a crash, or another program) the folder's own time counts.
-  return Math.max(startedAt ?? entries[0]?.modifiedAt ?? 0, entries[1]?.modifiedAt ?? 0)
+  // Without a beginning (a crash, or another program) the bytes' own time counts, and without bytes that of the folder.
+  return Math.max(startedAt ?? 0, entries[1]?.modifiedAt ?? (startedAt === undefined ? (entries[0]?.modifiedAt ?? 0) : 0))
 }

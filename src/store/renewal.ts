@@ -5,31 +5,54 @@
 //   relies on it:   renew ───── absent? take back, renew ───── still absent? then it is gone
 //   sweep:          move aside ───── young by now? take back, else delete
 import type { Digest } from '../oci/digest.ts'
-import type { StorageDriver } from './driver.ts'
-import { blobDataPath, condemnedFolder, condemnedPath } from './layout.ts'
-import { readText } from './links.ts'
+import type { Renewed, StorageDriver } from './driver.ts'
+import { condemnedFolder, condemnedPath } from './layout.ts'
+import { readText, textOf } from './links.ts'
 
-/** Keeps the file out of the sweep's reach from `now` (milliseconds since 1970) on. False: there is none. */
-export async function renew(driver: StorageDriver, path: string, now: number): Promise<boolean> {
-  if (await driver.touch(path, now)) return true
+/** More than the longest digest. */
+const maxLinkBytes = 1000
+const nothingLearned: Renewed = Object.freeze({})
+
+/**
+ * Keeps the file out of the sweep's reach from `now` (milliseconds since 1970) on. Answers what the driver learned on the way, with
+ * the bytes if there are no more of them than `atMost`. `undefined`: there is no such file.
+ */
+export async function renew(driver: StorageDriver, path: string, now: number, atMost?: number): Promise<Renewed | undefined> {
+  const renewed = await renewInPlace(driver, path, now, atMost)
+  if (renewed !== undefined) return renewed
   await takeBack(driver, path)
-  return driver.touch(path, now)
+  return renewInPlace(driver, path, now, atMost)
 }
 
-export function renewBlob(driver: StorageDriver, digest: Digest, now: number): Promise<boolean> {
-  return renew(driver, blobDataPath(digest), now)
+/** As `renew`, for who writes the file if it is not in its place: whether a sweep has taken it aside is all the same to him. */
+export async function renewInPlace(driver: StorageDriver, path: string, now: number, atMost?: number): Promise<Renewed | undefined> {
+  if (driver.renew !== undefined) return driver.renew(path, now, atMost)
+  return (await driver.touch(path, now)) ? nothingLearned : undefined
+}
+
+/** The text of a link that others rely on by now. `undefined`: there is none. */
+export async function renewedText(driver: StorageDriver, path: string, now: number): Promise<string | undefined> {
+  const renewed = await renew(driver, path, now, maxLinkBytes)
+  if (renewed === undefined) return undefined
+  if (renewed.bytes !== undefined) return textOf(renewed.bytes)
+  return (await readText(driver, path)) ?? ((await isRescued(driver, path)) ? readText(driver, path) : undefined)
 }
 
 /** For who finds a file absent: whether it is there after all, because a sweep had only taken it aside. */
 export async function isRescued(driver: StorageDriver, path: string): Promise<boolean> {
   await takeBack(driver, path)
-  return (await driver.stat(path)) !== undefined
+  return isThere(driver, path)
 }
 
 /** Writes a link, or renews one that is right to the byte: that has not to wait for the disk. */
 export async function renewLink(driver: StorageDriver, path: string, digest: Digest, now: number): Promise<void> {
-  const isRight = (await readText(driver, path)) === digest && (await driver.touch(path, now))
-  if (!isRight) await driver.write(path, Buffer.from(digest))
+  if (!(await isRenewedLink(driver, path, digest, now))) await driver.write(path, Buffer.from(digest))
+}
+
+async function isRenewedLink(driver: StorageDriver, path: string, digest: Digest, now: number): Promise<boolean> {
+  if (driver.renew === undefined) return (await readText(driver, path)) === digest && driver.touch(path, now)
+  const { bytes } = (await driver.renew(path, now, maxLinkBytes)) ?? {}
+  return bytes !== undefined && textOf(bytes) === digest
 }
 
 /** Deletes a file that was last changed or renewed before `youngSince`. False: it was not, or is gone already. */
@@ -62,7 +85,7 @@ export async function takeAllBack(driver: StorageDriver, folder: string = condem
 /** Harmless when there is nothing to take back. */
 async function takeBack(driver: StorageDriver, path: string): Promise<void> {
   const aside = condemnedPath(path)
-  while ((await driver.stat(aside)) !== undefined) {
+  while (await isThere(driver, aside)) {
     try {
       return await driver.move(aside, path)
     } catch (error) {
@@ -70,6 +93,10 @@ async function takeBack(driver: StorageDriver, path: string): Promise<void> {
       if (!isAbsence(error)) throw error
     }
   }
+}
+
+async function isThere(driver: StorageDriver, path: string): Promise<boolean> {
+  return (await (driver.sizeOf === undefined ? driver.stat(path) : driver.sizeOf(path))) !== undefined
 }
 
 function isAbsence(error: unknown): boolean {

@@ -38,7 +38,7 @@ async function sweepTargets(parts: TargetSweepParts, target: EvictionTarget, own
   const { repository, tags, links, blobs } = target
   // Where nobody pushes, what goes too early is fetched again.
   const isExclusive = parts.isOwn === undefined
-  const deletion = { isExclusive, youngSince: isExclusive ? parts.now() : parts.now() - mountingMs }
+  const deletion = { isExclusive, youngSince: isExclusive ? parts.now() : parts.now() - mountingMs - (parts.driver.renewalSlackMs ?? 0) }
   try {
     if (!isExclusive && (await hasYoung(parts.driver, blobs, deletion.youngSince))) return { bytes: 0, isSpared: true }
     for (const { digest } of links.filter(({ kind }) => kind === 'manifest')) await removeManifest(parts, repository, digest, tags)

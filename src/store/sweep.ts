@@ -86,7 +86,7 @@ class Sweep {
     const { graceMs, deleteUntagged } = options
     this.#parts = parts
     this.#signal = signal
-    this.#marking = { driver, graceMs, deleteUntagged, youngSince: clock.now() - graceMs - slackMs }
+    this.#marking = { driver, graceMs, deleteUntagged, youngSince: clock.now() - graceMs - slackMs - (driver.renewalSlackMs ?? 0) }
   }
 
   async run(): Promise<SweepTotals> {

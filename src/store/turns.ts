@@ -29,6 +29,11 @@ export class Turns {
     this.#parts = parts
   }
 
+  /** By another request to this process. */
+  isTaken(key: string): boolean {
+    return this.#running.has(key)
+  }
+
   /** Waits until the turn before has ended. Throws RegistryError RANGE_INVALID while another replica has it. */
   async take(key: string): Promise<Turn> {
     for (let before = this.#running.get(key); before !== undefined; before = this.#running.get(key)) {

@@ -1,6 +1,7 @@
 // Blobs that are being pushed. All that an upload is lies in its folder, as distribution has it, so that another process can
 // go on with it at any time; only the running hash is ours, and can be had from the bytes again.
 import { createHash, randomUUID } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { Leases } from '../cluster/leases.ts'
 import type { UploadChunk, UploadState } from '../content-sink.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -34,6 +35,8 @@ interface Found {
 }
 
 const never = new AbortController().signal
+/** Far more than run at once. */
+const mostBegun = 10_000
 /** What distribution takes for the name of an upload. It is part of a path, so nothing else may pass. */
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -45,6 +48,8 @@ export class Uploads {
   readonly #parts: UploadsParts
   readonly #turns: Turns
   readonly #hashes = runningHashes()
+  /** By folder, since when: of uploads that this process knows of. */
+  readonly #begun = new LRUCache<string, number>({ max: mostBegun })
 
   constructor(parts: UploadsParts) {
     this.#parts = parts
@@ -57,23 +62,30 @@ export class Uploads {
     const folder = uploadFolder(repository, id)
     const startedAt = Math.floor(clock.now() / 1000) * 1000
     try {
-      await driver.append(`${folder}/startedat`, 0, chunks(Buffer.from(formatSeconds(startedAt))), never)
-      await driver.append(`${folder}/data`, 0, chunks(), never)
+      await driver.append(`${folder}/startedat`, 0, chunks(Buffer.from(formatSeconds(startedAt))), never, { isNew: true })
+      await driver.append(`${folder}/data`, 0, chunks(), never, { isNew: true })
     } catch (error) {
       throw pushTrouble(`beginning an upload in ${repository}`, error)
     }
     this.#hashes.set(folder, new RunningHash(algorithm))
+    this.#begun.set(folder, startedAt)
     return { id, size: 0, startedAt }
   }
 
-  async find(repository: RepositoryName, id: string): Promise<UploadState | undefined> {
+  /** `believed`: who asks knows of so many bytes. Where this process does, too, the storage is not asked: who goes on with it asks. */
+  async find(repository: RepositoryName, id: string, believed?: number): Promise<UploadState | undefined> {
+    if (believed !== undefined && isUploadId(id)) {
+      const folder = uploadFolder(repository, id)
+      const [startedAt, file] = [this.#begun.get(folder), this.#parts.driver.recall?.(`${folder}/data`)]
+      if (startedAt !== undefined && file?.size === believed) return { id, size: believed, startedAt }
+    }
     return (await this.#look(repository, id))?.state
   }
 
   async append(repository: RepositoryName, id: string, chunk: UploadChunk, signal: AbortSignal): Promise<UploadState> {
-    // Judged before the turn is taken: who is wrong about the size must not stop a request that is right.
-    checkOffset(await this.#read(repository, id), chunk.offset)
     const folder = uploadFolder(repository, id)
+    // Judged before the turn is taken: who is wrong about the size must not stop a request that is right.
+    if (this.#turns.isTaken(folder)) checkOffset(await this.#read(repository, id), chunk.offset)
     await using turn = await this.#turns.take(folder)
     const found = await this.#read(repository, id)
     checkOffset(found, chunk.offset)
@@ -85,8 +97,8 @@ export class Uploads {
 
   async finish(repository: RepositoryName, id: string, digest: Digest): Promise<Descriptor> {
     const { driver, blobs } = this.#parts
-    await this.#read(repository, id)
     const folder = uploadFolder(repository, id)
+    if (this.#turns.isTaken(folder)) await this.#read(repository, id)
     await using turn = await this.#turns.take(folder)
     const { state, file } = await this.#read(repository, id)
     try {
@@ -109,6 +121,7 @@ export class Uploads {
     const folder = uploadFolder(repository, id)
     await using _turn = await this.#turns.take(folder)
     this.#hashes.delete(folder)
+    this.#begun.delete(folder)
     try {
       return await this.#parts.driver.remove(folder)
     } catch (error) {
@@ -128,10 +141,18 @@ export class Uploads {
       const isOfClient = body.failure() === error || (signal.aborted && signal.reason === error)
       failure = { error: isOfClient ? error : pushTrouble(`writing to ${folder}`, error) }
     }
-    const after = await driver.stat(`${folder}/data`)
-    if (after !== undefined) hash?.settle(after)
+    const size = await this.#settled(folder, hash)
     if (failure !== undefined) throw failure.error
-    return after?.size ?? 0
+    return size
+  }
+
+  /** The size after a write of this process. */
+  async #settled(folder: string, hash: RunningHash | undefined): Promise<number> {
+    const { driver } = this.#parts
+    const file = driver.recall?.(`${folder}/data`) ?? (await driver.stat(`${folder}/data`))
+    if (file === undefined) return 0
+    hash?.settle(file)
+    return file.size
   }
 
   /** `undefined`: somebody else wrote what is there, or this process has forgotten it. */
@@ -167,16 +188,33 @@ export class Uploads {
     const { driver } = this.#parts
     const folder = uploadFolder(repository, id)
     try {
-      const [startedAt, file] = await Promise.all([readStartedAt(driver, folder), driver.stat(`${folder}/data`)])
-      return startedAt === undefined ? undefined : { state: { id, size: file?.size ?? 0, startedAt }, file }
+      const begun = this.#begun.get(folder)
+      const [startedAt, file] = await Promise.all([begun ?? readStartedAt(driver, folder), driver.stat(`${folder}/data`)])
+      // It may be finished or given up elsewhere.
+      const isSure = begun === undefined || file !== undefined
+      return this.#found({ folder, id }, isSure ? startedAt : await readStartedAt(driver, folder), file)
     } catch (error) {
       throw pushTrouble(`looking for upload ${id} of ${repository}`, error)
     }
   }
 
+  #found(
+    { folder, id }: { readonly folder: string; readonly id: string },
+    startedAt: number | undefined,
+    file: StoredEntry | undefined,
+  ): Found | undefined {
+    if (startedAt === undefined) {
+      this.#begun.delete(folder)
+      return undefined
+    }
+    this.#begun.set(folder, startedAt)
+    return { state: { id, size: file?.size ?? 0, startedAt }, file }
+  }
+
   /** The blob is kept already, so what stays behind of its upload is only for the purge. */
   async #drop(folder: string, fields: object): Promise<void> {
     this.#hashes.delete(folder)
+    this.#begun.delete(folder)
     try {
       await this.#parts.driver.remove(folder)
     } catch (error) {

@@ -200,6 +200,18 @@ describe('a blob stays', () => {
     })
   }
 
+  it('for a while longer where the storage does not renew what is young', async () => {
+    await using store = await openAgedStore()
+    const { aged } = store
+    const slow = Object.assign(store.driver, { renewalSlackMs: 30_000 })
+    const digest = await pushBlob(store.later, busybox, Buffer.from('layer'))
+    for (const path of [layout.blobDataPath(digest), layout.layerLinkPath(busybox, digest)]) await slow.touch(path, aged.now())
+    aged.advance(hourMs + 20_000)
+    assert.equal((await collectGarbage(store.later)).deletedBlobs, 0)
+    aged.advance(20_000)
+    assert.equal((await collectGarbage(store.later)).deletedBlobs, 1)
+  })
+
   it('while an upload goes on that began before the grace period after it came', async () => {
     await using store = await openAgedStore()
     const { later, aged, driver } = store

@@ -71,27 +71,30 @@ export class Bucket {
   async head(key: string): Promise<StoredObject | undefined> {
     const { headers, statusCode, body } = await this.#ask('HEAD', key)
     await body.dump()
-    if (statusCode === 404) return undefined
-    const changedAt = Number(headers[changedAtHeader] ?? Number.NaN)
-    return {
-      size: Number(headers['content-length'] ?? 0),
-      modifiedAt: Date.parse(String(headers['last-modified'])),
-      changedAt: Number.isFinite(changedAt) ? changedAt : undefined,
-    }
+    return statusCode === 404 ? undefined : objectOf(headers)
   }
 
   /** A small object, whole. */
   async read(key: string): Promise<Uint8Array | undefined> {
-    const { outage } = this.connection
-    const { statusCode, body } = await this.#ask('GET', key)
+    return (await this.get(key, Number.POSITIVE_INFINITY))?.bytes
+  }
+
+  /** As `head`, with the bytes where there are no more of them than `atMost`. */
+  async get(key: string, atMost: number): Promise<(StoredObject & { readonly bytes?: Uint8Array }) | undefined> {
+    const { headers, statusCode, body } = await this.#ask('GET', key)
     if (statusCode === 404) {
       await body.dump()
       return undefined
     }
+    const object = objectOf(headers)
+    if (object.size > atMost) {
+      leave(body)
+      return object
+    }
     try {
-      return await body.bytes()
+      return { ...object, bytes: await body.bytes() }
     } catch (error) {
-      throw outage.seen(error)
+      throw this.connection.outage.seen(error)
     }
   }
 
@@ -222,6 +225,15 @@ export class Bucket {
   }
 }
 
+function objectOf(headers: Answer['headers']): StoredObject {
+  const changedAt = Number(headers[changedAtHeader] ?? Number.NaN)
+  return {
+    size: Number(headers['content-length'] ?? 0),
+    modifiedAt: Date.parse(String(headers['last-modified'])),
+    changedAt: Number.isFinite(changedAt) ? changedAt : undefined,
+  }
+}
+
 /** Frees the connection also when the body was not read to its end, of which nobody needs to hear. */
 function leave(body: Answer['body']): void {
   if (body.readableEnded) return
@@ -229,6 +241,6 @@ function leave(body: Answer['body']): void {
   body.destroy()
 }
 
-function absent(key: string): Error {
+export function absent(key: string): Error {
   return Object.assign(new Error(`ENOENT: ${key}`), { code: 'ENOENT' })
 }

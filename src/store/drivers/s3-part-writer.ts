@@ -54,6 +54,11 @@ export class PartWriter {
     this.#baseBytes = beginning.baseBytes
   }
 
+  /** What there is of it by now; after `end`, all. */
+  get state(): Beginning {
+    return { uploadId: this.#uploadId, parts: this.#parts, baseBytes: this.#baseBytes }
+  }
+
   async begin(): Promise<string> {
     return (this.#uploadId ??= await this.#uploads.create(this.#key))
   }

@@ -4,17 +4,18 @@
 //   move     copy, then delete, in this order: a crash leaves both, never neither.
 //   touch    a note, an empty object below /entrepot/touched with the time. It is there before `touch` looks for the file, and
 //            `move` looks for it after the file is gone from its old place, so that one of the two notices the other (renewal.ts).
-import { createReadStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import type { Clock } from '../../lib/clock.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { StorageDriver, StoredEntry } from '../driver.ts'
-import { isNeverFolder, isUploadData, mayHoldUploads, touchedFolder } from '../layout.ts'
-import { Bucket, type StoredObject } from './s3-bucket.ts'
-import { connectS3, type S3Connection, type S3Options, statusOf } from './s3-client.ts'
+import type { AppendOptions, Renewed, StorageDriver, StoredEntry } from '../driver.ts'
+import { isNeverFolder, isUploadData, isUploadFolder, mayHoldUploads, touchedFolder } from '../layout.ts'
+import { absent, Bucket } from './s3-bucket.ts'
+import { connectS3, type S3Connection, type S3Options } from './s3-client.ts'
+import { changeOf, renewalSlackMs, S3Notes } from './s3-notes.ts'
 import { chained, minPartBytes } from './s3-part-writer.ts'
-import { copySource, S3Uploads } from './s3-uploads.ts'
+import { copyObject, uploadFile } from './s3-transfers.ts'
+import { S3Uploads } from './s3-uploads.ts'
 
 export interface S3DriverParts {
   readonly clock: Clock
@@ -28,7 +29,6 @@ export interface S3DriverParts {
 const sameTimeMs = 1000
 const deletesAtOnce = 16
 const replaceAttempts = 5
-const uploadsAtOnce = 4
 
 export class S3Driver implements StorageDriver, AsyncDisposable {
   readonly name: string
@@ -36,6 +36,8 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
   readonly #connection: S3Connection
   readonly #bucket: Bucket
   readonly #uploads: S3Uploads
+  readonly #notes: S3Notes
+  readonly renewalSlackMs = renewalSlackMs
   readonly #clock: Clock
   readonly #root: string
   readonly #isGrowing: (path: string) => boolean
@@ -46,7 +48,8 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
     this.name = options.key.slice(options.key.lastIndexOf('.') + 1)
     this.#connection = connection
     this.#bucket = new Bucket(connection, options, parts.clock)
-    this.#uploads = new S3Uploads(this.#bucket)
+    this.#uploads = new S3Uploads(this.#bucket, parts.clock)
+    this.#notes = new S3Notes(this.#bucket, (path) => this.#key(path))
     this.#clock = parts.clock
     // As distribution makes keys of paths.
     this.#root = options.rootFolder.replace(/^\/+|\/+$/g, '')
@@ -70,7 +73,7 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
       const growing = await this.#uploads.find(this.#key(path))
       if (growing !== undefined) return { kind: 'file', size: growing.size, modifiedAt: growing.modifiedAt }
     }
-    const [object, note] = await Promise.all([this.#bucket.head(this.#key(path)), this.#note(path)])
+    const [object, note] = await Promise.all([this.#bucket.head(this.#key(path)), this.#notes.read(path)])
     if (object !== undefined) return { kind: 'file', size: object.size, modifiedAt: changeOf(object, note) }
     return (await this.#isFolder(path)) ? { kind: 'directory', size: 0, modifiedAt: this.#folderTime() } : undefined
   }
@@ -89,13 +92,23 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
     return this.#bucket.put(this.#key(path), bytes)
   }
 
-  async append(path: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+  recall(path: string): StoredEntry | undefined {
+    const known = this.#isGrowing(path) ? this.#uploads.recall(this.#key(path)) : undefined
+    return known && { kind: 'file', size: known.size, modifiedAt: known.modifiedAt }
+  }
+
+  async append(
+    path: string,
+    offset: number,
+    body: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    options?: AppendOptions,
+  ): Promise<number> {
     signal.throwIfAborted()
     const key = this.#key(path)
-    if (this.#isGrowing(path)) return this.#uploads.append(key, offset, body, signal)
-    const object = await this.#bucket.head(key)
-    if (object === undefined && offset > 0) throw absent(path)
-    if ((object?.size ?? 0) !== offset) throw new Error(`${path} has ${object?.size ?? 0} bytes, so nothing can be appended at ${offset}`)
+    const isNew = options?.isNew === true
+    if (this.#isGrowing(path)) return this.#uploads.append(key, offset, body, signal, isNew)
+    if (!isNew) checkEnd(path, (await this.#bucket.head(key))?.size, offset)
     if (offset === 0) return this.#writeStream(key, body, signal)
     try {
       return await this.#uploads.append(key, offset, body, signal)
@@ -105,13 +118,17 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
   }
 
   async touch(path: string, changedAt: number): Promise<boolean> {
-    const isGrowing = this.#isGrowing(path)
-    const entry = await (isGrowing ? this.stat(path) : this.#bucket.head(this.#key(path)))
-    if (entry === undefined) return false
-    // Nobody else takes these away.
-    if (isGrowing && Math.abs(entry.modifiedAt - changedAt) <= sameTimeMs) return true
-    await this.#putNote(path, changedAt)
-    return (await this.#bucket.head(this.#key(path))) !== undefined
+    return (await this.renew(path, changedAt)) !== undefined
+  }
+
+  async renew(path: string, changedAt: number, atMost?: number): Promise<Renewed | undefined> {
+    const key = this.#key(path)
+    const known = this.#isGrowing(path) ? this.#uploads.touch(key, changedAt) : undefined
+    if (known !== undefined) return known
+    if (this.#isGrowing(path)) await this.#uploads.settle(key)
+    const object = await (atMost === undefined ? this.#bucket.head(key) : this.#bucket.get(key, atMost))
+    if (object === undefined || this.#notes.isRenewed(path, object, changedAt)) return object
+    return (await this.#notes.renew(path, object, changedAt)) ? object : undefined
   }
 
   async *open(path: string, range: ByteRange | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
@@ -131,31 +148,45 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
 
   async move(from: string, to: string): Promise<void> {
     const [source, target] = [this.#key(from), this.#key(to)]
-    if (this.#isGrowing(from)) await this.#uploads.settle(source)
+    if (this.#isGrowing(from)) {
+      const settled = await this.#uploads.settle(source)
+      // Touched, as the upload's end does: the copy has that time by itself, and nobody else takes such a file away.
+      if (settled?.touchedAt !== undefined && Math.abs(settled.touchedAt - this.#clock.now()) <= renewalSlackMs) {
+        await this.#replace(to, settled.touchedAt, () => copyObject(this.#bucket, this.#uploads, { source, target, size: settled.size }))
+        return this.#bucket.delete(source)
+      }
+    }
     const object = await this.#bucket.head(source)
     if (object === undefined) throw absent(from)
-    const before = changeOf(object, await this.#note(from))
-    await this.#replace(to, before, () => this.#copy(source, target, object.size))
+    const before = changeOf(object, await this.#notes.read(from))
+    await this.#replace(to, before, () => copyObject(this.#bucket, this.#uploads, { source, target, size: object.size }))
     await this.#bucket.delete(source)
     // Read again: who renewed it before it was gone from here must not have done so in vain.
-    const note = await this.#note(from)
+    const note = await this.#notes.read(from)
     const after = changeOf(object, note)
-    if (after !== before || Math.abs(after - this.#clock.now()) > sameTimeMs) await this.#putNote(to, after)
-    if (note !== undefined) await this.#bucket.delete(this.#noteKey(from))
+    if (after !== before || Math.abs(after - this.#clock.now()) > sameTimeMs) await this.#notes.write(to, after)
+    if (note !== undefined) await this.#notes.remove(from)
   }
 
   async remove(path: string): Promise<boolean> {
     const key = this.#key(path)
+    if (isUploadFolder(path)) return this.#removeUpload(key)
     const isMeant = (found: string) => found === key || found.startsWith(`${key}/`)
     const wasGrowing = (this.#isGrowing(path) || this.#mayHoldGrowing(path)) && (await this.#uploads.abort(key, isMeant))
     if ((await this.#bucket.head(key)) !== undefined) {
-      await Promise.all([this.#bucket.delete(key), this.#bucket.delete(this.#noteKey(path))])
+      await Promise.all([this.#bucket.delete(key), this.#notes.remove(path)])
       return true
     }
     if (isNeverFolder(path)) return wasGrowing
     const wasFolder = await this.#removeBelow(`${key}/`)
-    if (wasFolder) await this.#removeBelow(`${this.#noteKey(path)}/`)
+    if (wasFolder) await this.#removeBelow(`${this.#key(touchedFolder + path)}/`)
     return wasFolder || wasGrowing
+  }
+
+  async #removeUpload(key: string): Promise<boolean> {
+    const mayGrow = !this.#uploads.hasCompleted(`${key}/data`)
+    const wasGrowing = mayGrow && (await this.#uploads.abort(`${key}/`, () => true))
+    return (await this.#removeBelow(`${key}/`)) || wasGrowing
   }
 
   /** A folder with nothing in it is not there. */
@@ -171,7 +202,7 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
 
   async adopt(file: string, path: string): Promise<void> {
     const { size } = await stat(file)
-    await this.#replace(path, this.#clock.now(), () => this.#upload(file, this.#key(path), size))
+    await this.#replace(path, this.#clock.now(), () => uploadFile(this.#bucket, this.#key(path), file, size))
     await rm(file)
   }
 
@@ -183,18 +214,6 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
     return this.#root === '' ? path.slice(1) : this.#root + path
   }
 
-  #noteKey(path: string): string {
-    return this.#key(`${touchedFolder}${path}`)
-  }
-
-  #note(path: string): Promise<StoredObject | undefined> {
-    return this.#bucket.head(this.#noteKey(path))
-  }
-
-  #putNote(path: string, changedAt: number): Promise<void> {
-    return this.#bucket.put(this.#noteKey(path), new Uint8Array(), changedAt)
-  }
-
   /** Puts something in a place from which a sweep may just be taking what was there before: then it is put there once more. */
   async #replace(path: string, changedAt: number, put: () => Promise<void>): Promise<void> {
     const key = this.#key(path)
@@ -202,7 +221,7 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
     for (let attempt = 1; attempt <= replaceAttempts; attempt += 1) {
       await put()
       if (!wasThere) return
-      await this.#putNote(path, changedAt)
+      await this.#notes.write(path, changedAt)
       if ((await this.#bucket.head(key)) !== undefined) return
     }
     throw new Error(`${path} is taken away again and again while it is written`)
@@ -237,34 +256,6 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
     }
   }
 
-  async #copy(source: string, target: string, size: number): Promise<void> {
-    const { copyThresholdBytes, copiesParts } = this.#bucket.options
-    try {
-      if (size > copyThresholdBytes && copiesParts) return await this.#uploads.copyInParts(source, target, size)
-      const { name: bucket, keeping } = this.#bucket
-      const from = { CopySource: copySource(bucket, source), MetadataDirective: 'REPLACE' } as const
-      await this.#bucket.send((sdk, client) => client.send(new sdk.CopyObjectCommand({ Bucket: bucket, Key: target, ...from, ...keeping })))
-    } catch (error) {
-      throw statusOf(error) === 404 ? absent(source) : error
-    }
-  }
-
-  async #upload(file: string, key: string, size: number): Promise<void> {
-    const { Upload } = await import('@aws-sdk/lib-storage')
-    const { chunkBytes } = this.#bucket.options
-    await this.#bucket.send(async (_sdk, client) => {
-      const body = createReadStream(file, { highWaterMark: 1024 * 1024 })
-      const params = { Bucket: this.#bucket.name, Key: key, Body: body, ...this.#bucket.keeping }
-      // A multipart upload has at most 10,000 parts.
-      const partSize = Math.max(chunkBytes, minPartBytes, Math.ceil(size / 9999))
-      try {
-        await new Upload({ client, params, partSize, queueSize: uploadsAtOnce, leavePartsOnError: false }).done()
-      } finally {
-        body.destroy()
-      }
-    })
-  }
-
   /** The last key goes last: while an upload has its `startedat` it is known, so that a crash leaves nothing that nobody would clear away. */
   async #removeBelow(prefix: string): Promise<boolean> {
     const keys: string[] = []
@@ -289,11 +280,7 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
   }
 }
 
-/** A note counts for what was there when it was written, not for what replaced that. */
-function changeOf(object: StoredObject, note: StoredObject | undefined): number {
-  return note?.changedAt !== undefined && note.modifiedAt >= object.modifiedAt ? note.changedAt : object.modifiedAt
-}
-
-function absent(path: string): Error {
-  return Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' })
+function checkEnd(path: string, size: number | undefined, offset: number): void {
+  if (size === undefined && offset > 0) throw absent(path)
+  if ((size ?? 0) !== offset) throw new Error(`${path} has ${size ?? 0} bytes, so nothing can be appended at ${offset}`)
 }

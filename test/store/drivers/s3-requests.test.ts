@@ -146,16 +146,20 @@ describe('requests to S3', () => {
     })
   })
 
-  it('renewing costs three requests, and one where there is nothing', async () => {
+  it('renewing costs three requests, and one where there is nothing, or nothing to renew', async () => {
     await using s3 = await startS3Recorder()
     await using driver = await openBucket(s3.url, keys)
     await driver.write('/a', Buffer.from('x'))
-    const asked = async (path: string) => {
+    const asked = async (path: string, afterMs: number) => {
       const before = s3.requests.length
-      await driver.touch(path, Date.now())
+      await driver.touch(path, Date.now() + afterMs)
       return s3.requests.slice(before).map(({ method }) => method)
     }
-    assert.deepEqual([await asked('/a'), await asked('/absent')], [['HEAD', 'PUT', 'HEAD'], ['HEAD']])
+    assert.deepEqual([await asked('/a', 0), await asked('/absent', 0)], [['HEAD'], ['HEAD']])
+    const later = driver.renewalSlackMs + 60_000
+    assert.deepEqual([await asked('/a', later), await asked('/absent', later)], [['HEAD', 'PUT', 'HEAD'], ['HEAD']])
+    assert.deepEqual(await asked('/a', later), ['HEAD'], 'it was noted a moment ago')
+    assert.deepEqual(await asked('/a', 2 * later), ['HEAD', 'PUT', 'HEAD'])
   })
 
   it('503 SlowDown is asked again, and what was meant happens once', async () => {
