@@ -2,7 +2,9 @@
 // that is kept, bodies in chunks unless a length is told, queries sorted by name and encoded anew, gzip offered.
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
+import type { ClientHttp2Session } from 'node:http2'
 import type { Answer } from '../../http/serving.ts'
+import { askHttp2 } from '../../tls/asking.ts'
 
 export interface Sending {
   readonly method?: string
@@ -24,8 +26,12 @@ export class Client implements Disposable {
   readonly #base: URL
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
 
-  constructor(base: string) {
+  readonly #session: ClientHttp2Session | undefined
+
+  /** `session`: all requests are streams of it, as that client has them where a server with TLS offers HTTP/2. */
+  constructor(base: string, session?: ClientHttp2Session) {
     this.#base = new URL(base)
+    this.#session = session
   }
 
   /** `path` may be a path, an address from a Location header, or either of them resolved. */
@@ -34,6 +40,11 @@ export class Client implements Disposable {
   }
 
   send(url: URL, sending: Sending = {}): Promise<Answer> {
+    if (this.#session !== undefined) {
+      // A length that is not told has no header at all.
+      const { 'transfer-encoding': _, ...headers } = headersOf(sending)
+      return askHttp2(this.#session, url.pathname + url.search, { ...sending, headers })
+    }
     return new Promise((resolve, reject) => {
       const { hostname, port, pathname, search } = url
       const { method = 'GET', body } = sending

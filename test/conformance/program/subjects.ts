@@ -1,11 +1,13 @@
-// The two configurations in which entrepot stands before the conformance program: what config/registry.yml and config/mirror.yml say, the
-// latter with repositories of its own. Nothing is changed in them but folder, port, upstream, and what the mirror has as its own.
+// The configurations in which entrepot stands before the conformance program: what config/registry.yml and config/mirror.yml say, the latter
+// with repositories of its own, with nothing changed but folder, port, upstream and deletes; and what differs most from these for a client.
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
+import { createAuthority } from '../../support/authority.ts'
 import { startHub } from '../../support/hub/hub.ts'
 import { startRegistry } from '../../support/registry.ts'
+import { openHttp2 } from '../../tls/asking.ts'
 import { Client } from './client.ts'
 
 export interface Subject extends AsyncDisposable {
@@ -21,14 +23,20 @@ export const otherRepository = 'conformance/repo2'
 export const subjects: Readonly<Record<string, () => Promise<Subject>>> = {
   'a registry': () => start('registry.yml'),
   'a mirror with repositories of its own': () => start('mirror.yml'),
+  'a registry in memory, over HTTP/2 with TLS, with relative addresses': startOverTls,
+}
+
+type Document = Record<'storage' | 'http', Section> & { readonly proxy?: Section }
+
+async function read(file: string): Promise<Document> {
+  return parse(await readFile(new URL(`../../../config/${file}`, import.meta.url), 'utf8')) as Document
 }
 
 async function start(file: string): Promise<Subject> {
   await using building = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-conformance-'))
   building.defer(() => rm(folder, { recursive: true, force: true }))
-  const text = await readFile(new URL(`../../../config/${file}`, import.meta.url), 'utf8')
-  const document = parse(text) as Record<'storage' | 'http', Section> & { readonly proxy?: Section }
+  const document = await read(file)
   const proxy = await proxyOf(building, document.proxy)
   const config = {
     ...document,
@@ -37,7 +45,25 @@ async function start(file: string): Promise<Subject> {
     ...(proxy === undefined ? {} : { proxy }),
   }
   const registry = building.use(await startRegistry({ folder, config }))
-  const client = building.use(new Client(registry.url))
+  return subjectOf(building, new Client(registry.url))
+}
+
+async function startOverTls(): Promise<Subject> {
+  await using building = new AsyncDisposableStack()
+  const authority = building.use(await createAuthority())
+  const { certificateFile: certificate, keyFile: key } = await authority.issue('registry')
+  const document = await read('registry.yml')
+  const config = {
+    ...document,
+    storage: { inmemory: {}, delete: { enabled: true } },
+    http: { ...document.http, addr: '127.0.0.1:0', relativeurls: true, tls: { certificate, key } },
+  }
+  const registry = building.use(await startRegistry({ config }))
+  return subjectOf(building, new Client(registry.url, building.use(await openHttp2(registry.url, { ca: authority.ca }))))
+}
+
+function subjectOf(building: AsyncDisposableStack, client: Client): Subject {
+  building.use(client)
   const parts = building.move()
   return { client, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
