@@ -10,6 +10,8 @@ import type { Session } from './session.ts'
 
 /** Docker Hub answers with all tags at once when `n` is missing; some repositories have tens of thousands. */
 const maxTagListBytes = 16 * 1024 * 1024
+/** Of all pages together. */
+const maxReferrersBytes = 16 * 1024 * 1024
 
 export async function listTags(
   session: Session,
@@ -39,14 +41,47 @@ function parseTagList(bytes: Uint8Array, answer: Answer): Tag[] {
   return [...new Set(names)].sort()
 }
 
-/** `undefined` also where the registry shows by its answer that it knows no referrers. */
-export async function listReferrers(
+export interface ReferrersQuestion {
+  readonly repository: RepositoryName
+  readonly subject: Digest
+  readonly artifactType: string | undefined
+}
+
+/** All pages as one index. `undefined` also where the registry shows by its answer that it knows no referrers. */
+export async function listReferrers(session: Session, wanted: ReferrersQuestion, signal: AbortSignal): Promise<Referrers | undefined> {
+  const { artifactType } = wanted
+  const first = await readReferrers(session, wanted, artifactType === undefined ? {} : { artifactType }, signal)
+  if (first?.next === undefined) return first?.referrers
+  const manifests = [...first.manifests]
+  let [next, bytes]: [string | undefined, number] = [first.next, first.referrers.bytes.length]
+  while (next !== undefined) {
+    // Where it lies is known; that the answer says it again gives it no power to send us elsewhere.
+    const query: Record<string, string> = Object.fromEntries(new URL(next, 'http://upstream/').searchParams)
+    const page = await readReferrers(session, wanted, query, signal)
+    bytes += page?.referrers.bytes.length ?? 0
+    if (page === undefined || page.next === next || bytes > maxReferrersBytes)
+      throw first.answer.broken('its pages of referrers do not end')
+    manifests.push(...page.manifests)
+    next = page.next
+  }
+  const index = { ...parseJsonObject(first.referrers.bytes), manifests }
+  return { ...first.referrers, bytes: Buffer.from(JSON.stringify(index)) }
+}
+
+interface ReferrersPage {
+  readonly answer: Answer
+  readonly referrers: Referrers
+  readonly manifests: readonly unknown[]
+  /** Of the Link header, as it stands there. */
+  readonly next: string | undefined
+}
+
+async function readReferrers(
   session: Session,
-  wanted: { readonly repository: RepositoryName; readonly subject: Digest; readonly artifactType: string | undefined },
+  { repository, subject }: ReferrersQuestion,
+  query: Readonly<Record<string, string>>,
   signal: AbortSignal,
-): Promise<Referrers | undefined> {
-  const { repository, subject, artifactType } = wanted
-  const query = artifactType === undefined ? {} : { artifactType }
+): Promise<ReferrersPage | undefined> {
   const headers = { accept: mediaTypes.ociIndex }
   const answer = await session.ask({ method: 'GET', repository, path: `referrers/${subject}`, query, headers }, signal)
   if (answer.status !== 200) {
@@ -55,9 +90,11 @@ export async function listReferrers(
     throw answer.failure(session.clock.now())
   }
   const bytes = await answer.read(maxManifestBytes)
+  const manifests = parseJsonObject(bytes)?.['manifests']
   // Some registries answer paths that they do not know with a page for people.
-  if (!Array.isArray(parseJsonObject(bytes)?.['manifests'])) return undefined
-  return { bytes, filtersApplied: answer.header('oci-filters-applied'), provenance: { verdict: 'miss' } }
+  if (!Array.isArray(manifests)) return undefined
+  const referrers: Referrers = { bytes, filtersApplied: answer.header('oci-filters-applied'), provenance: { verdict: 'miss' } }
+  return { answer, referrers, manifests, next: parseNextLink(answer.header('link')) }
 }
 
 function parseJsonObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {

@@ -174,6 +174,30 @@ describe('distribution-spec, content discovery', () => {
     assert.deepEqual(digestsIn((await listReferrers('', late.manifest.digest)).list), digestsOf(early))
   })
 
+  test('Listing Referrers: a list that is larger than a manifest may be must come in pages by Link, filtered as well', async () => {
+    const target = ociImage({ seed: 'pages' })
+    await registry.push('discovery/pages', target)
+    const many = ['a', 'b', 'c', 'd', 'e'].map((seed) => {
+      const annotations = { 'org.test': seed.repeat(1_500_000) }
+      return artifact({ seed, subject: descriptorOf(target), artifactType: 'application/vnd.test.large', annotations })
+    })
+    for (const each of many) await registry.push('discovery/pages', each)
+    for (const query of ['', '?artifactType=application%2Fvnd.test.large']) {
+      const found: unknown[] = []
+      let pages = 0
+      let path: string | undefined = `/v2/discovery/pages/referrers/${target.manifest.digest}${query}`
+      while (path !== undefined) {
+        const answer = await registry.ask(path)
+        assert.ok(answer.body.length <= 4 * 1024 * 1024)
+        assert.equal(answer.headers['oci-filters-applied'], query === '' ? undefined : 'artifactType')
+        found.push(...(jsonOf(answer) as Listed).manifests.map(({ digest }) => digest))
+        path = /^<([^>]+)>; ?rel="next"$/.exec(String(answer.headers['link']))?.[1]
+        pages += 1
+      }
+      assert.deepEqual([pages, found], [3, digestsOf(...many)])
+    }
+  })
+
   test('Listing Referrers: those of another repository are not listed', async () => {
     await registry.push('discovery/other', image)
     const answer = await registry.ask(`/v2/discovery/other/referrers/${subject.digest}`)

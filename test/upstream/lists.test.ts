@@ -105,6 +105,40 @@ describe('referrers', () => {
     assert.equal(none?.filtersApplied, 'artifactType')
   })
 
+  it('come whole where upstream gives them in pages, filtered or not', async () => {
+    await using hub = await hubWithTags(['latest'], { referrersPageLimit: 2 })
+    const sboms = ['a', 'b', 'c', 'd', 'e'].map((seed) =>
+      artifact({ seed, subject: descriptorOf(image), artifactType: 'application/vnd.test' }),
+    )
+    for (const sbom of sboms) hub.addReferrer('acme/app', image.manifest.digest, sbom)
+    await using remote = remoteFor(hub.url)
+    for (const type of [undefined, 'application/vnd.test']) {
+      const found = await remote.content.listReferrers(app, subject, type, signal)
+      const { mediaType, manifests } = JSON.parse(Buffer.from(found?.bytes ?? []).toString()) as {
+        mediaType: string
+        manifests: { digest: string }[]
+      }
+      assert.equal(mediaType, 'application/vnd.oci.image.index.v1+json')
+      assert.deepEqual(
+        manifests.map(({ digest }) => digest),
+        sboms.map(({ manifest }) => manifest.digest),
+      )
+      assert.equal(found?.filtersApplied, type === undefined ? undefined : 'artifactType')
+    }
+    assert.equal(hub.ledger.filter(({ kind, status }) => kind === 'referrers' && status === 200).length, 6)
+  })
+
+  it('fail where a page is missing, or leads back to itself', async () => {
+    await using hub = await hubWithTags(['latest'], { referrersPageLimit: 1 })
+    for (const seed of ['a', 'b', 'c']) hub.addReferrer('acme/app', image.manifest.digest, artifact({ seed, subject: descriptorOf(image) }))
+    await using remote = remoteFor(hub.url)
+    hub.script([{ on: { kind: 'referrers' }, after: 2, status: 404 }])
+    await failureOf(remote.content.listReferrers(app, subject, undefined, signal), 'broken')
+    const page = { body: '{"manifests":[]}', headers: { Link: '<?from=1>; rel="next"' } }
+    hub.script([{ on: { kind: 'referrers' }, times: Number.POSITIVE_INFINITY, ...page }])
+    await failureOf(remote.content.listReferrers(app, subject, undefined, signal), 'broken')
+  })
+
   for (const [name, fault] of [
     ['404', { status: 404 }],
     ['405', { status: 405 }],

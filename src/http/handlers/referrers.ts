@@ -2,8 +2,10 @@
 // where upstream gives it; of what is our own, an empty list says that there are none.
 import type { ContentSource, Referrers } from '../../content.ts'
 import { RegistryError } from '../../oci/errors.ts'
+import { maxManifestBytes } from '../../oci/manifest.ts'
 import { mediaTypes } from '../../oci/media-types.ts'
 import type { RepositoryName } from '../../oci/names.ts'
+import { referrersPage } from '../../oci/referrers-page.ts'
 import { answer, type Handler, pushProvenance } from '../exchange.ts'
 import { digestIn, type Naming } from '../request-names.ts'
 
@@ -13,7 +15,8 @@ export function createReferrersHandler(content: ContentSource, naming: Naming, i
   return async (exchange, [rawName, rawDigest]) => {
     const { asked, repository } = naming(exchange, rawName)
     const subject = digestIn(rawDigest)
-    const artifactType = new URLSearchParams(exchange.query).get('artifactType') ?? undefined
+    const query = new URLSearchParams(exchange.query)
+    const artifactType = query.get('artifactType') ?? undefined
     const referrers =
       (await content.listReferrers(repository, subject, artifactType, exchange.signal)) ??
       (isOwn(repository) ? noneOf(artifactType) : undefined)
@@ -22,10 +25,15 @@ export function createReferrersHandler(content: ContentSource, naming: Naming, i
         detail: `no referrers known name=${asked} subject=${subject}`,
       })
     }
-    const headers = ['Content-Type', mediaTypes.ociIndex, 'Content-Length', String(referrers.bytes.length)]
+    const { bytes, next } = referrersPage(referrers.bytes, query.get('last') ?? undefined, maxManifestBytes)
+    const headers = ['Content-Type', mediaTypes.ociIndex, 'Content-Length', String(bytes.length)]
+    if (next !== undefined) {
+      query.set('last', next)
+      headers.push('Link', `<${exchange.path}?${query.toString()}>; rel="next"`)
+    }
     if (referrers.filtersApplied !== undefined) headers.push('OCI-Filters-Applied', referrers.filtersApplied)
     pushProvenance(headers, referrers.provenance)
-    answer(exchange, 200, headers, referrers.bytes)
+    answer(exchange, 200, headers, bytes)
   }
 }
 

@@ -24,10 +24,15 @@ export function answerReferrers(state: State, exchange: Exchange, repository: Re
   if (state.settings.referrers === 'missing') return errorAnswer(404, 'NOT_FOUND', 'not found')
   const type = exchange.query.get('artifactType')
   const all = repository.referrers.get(exchange.target.digest ?? '') ?? []
-  const manifests = type === null ? all : all.filter((descriptor) => descriptor.artifactType === type)
+  const wanted = type === null ? all : all.filter((descriptor) => descriptor.artifactType === type)
+  const from = Number(exchange.query.get('from') ?? 0)
+  const end = from + state.settings.referrersPageLimit
+  const manifests = wanted.slice(from, end)
   const filtered: Record<string, string> = type === null ? {} : { 'OCI-Filters-Applied': 'artifactType' }
+  const query = new URLSearchParams({ ...(type === null ? {} : { artifactType: type }), from: String(end) })
+  const link: Record<string, string> = end < wanted.length ? { Link: `<${exchange.path}?${query.toString()}>; rel="next"` } : {}
   const body = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
-  return answerOf(200, { 'Content-Type': mediaTypes.ociIndex, ...apiVersion, ...filtered }, body)
+  return answerOf(200, { 'Content-Type': mediaTypes.ociIndex, ...apiVersion, ...filtered, ...link }, body)
 }
 
 /** `GET /v1/search?q=` of index.docker.io, and hub.docker.com's `/v2/namespaces/<ns>/repositories/<name>/tags`. */

@@ -59,6 +59,8 @@ export interface Settings {
 
   /** Largest page of tags/list when `n` is given; 100. Without `n` all tags come at once. */
   tagsPageLimit: number
+  /** Largest page of referrers; all come at once unless set. */
+  referrersPageLimit: number
   /** Referrers API: an index, or 404. */
   referrers: 'index' | 'missing'
 
@@ -115,6 +117,7 @@ export function defaultSettings(): Settings {
     signatureLifeSeconds: 1200,
     cdnGzip: false,
     tagsPageLimit: 100,
+    referrersPageLimit: Number.POSITIVE_INFINITY,
     referrers: 'index',
     bytesPerSecond: undefined,
     keepAliveTimeoutMs: 60_000,
