@@ -1,5 +1,6 @@
 // The configurations in which entrepot stands before the conformance program: what config/registry.yml and config/mirror.yml say, the latter
 // with repositories of its own, with nothing changed but folder, port, upstream and deletes; and what differs most from these for a client.
+import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -71,5 +72,7 @@ function subjectOf(building: AsyncDisposableStack, client: Client): Subject {
 async function proxyOf(building: AsyncDisposableStack, proxy: Section | undefined): Promise<Section | undefined> {
   if (proxy === undefined) return undefined
   const hub = building.use(await startHub())
+  // What is ours is no business of upstream, and must work while that is away.
+  building.defer(() => assert.deepEqual(hub.ledger, [], hub.describeLedger()))
   return { ...proxy, remoteurl: hub.url, local: ['conformance/**'] }
 }
