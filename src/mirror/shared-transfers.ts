@@ -19,6 +19,7 @@ import type { RepositoryName } from '../oci/names.ts'
 import { errorText, type Log } from '../telemetry/log.ts'
 import type { FillTransfers, OpenFillTransfers } from './fill-transfers.ts'
 import { answerOfHolder, untilHolderIsGone } from './holder-watch.ts'
+import { holdBackMs } from './take-over.ts'
 
 /** Between two looks at who holds the lease. */
 const lookMs = 200
@@ -57,14 +58,24 @@ export function sharedTransfers(parts: SharedTransfersParts): OpenFillTransfers 
   return (repository, digest) => new SharedTransfers(parts, repository, digest)
 }
 
+/** For where bytes can be had now. */
+interface Search {
+  readonly since: number
+  readonly range: TransferRange | undefined
+  /** Whether the replica that fetched cannot be reached. */
+  hasLostHolder: boolean
+  /** Since when nobody holds the lease; `undefined`: somebody does. */
+  freeSince: number | undefined
+}
+
 class SharedTransfers implements FillTransfers {
   readonly #parts: SharedTransfersParts
   readonly #repository: RepositoryName
   readonly #digest: Digest
   #lease: Lease | undefined
   #isOver = false
-  /** Whether another replica has given bytes of it. */
-  #isFollowing = false
+  /** What another replica gave. */
+  #followed: { readonly size: number | undefined } | undefined
 
   constructor(parts: SharedTransfersParts, repository: RepositoryName, digest: Digest) {
     this.#parts = parts
@@ -74,12 +85,12 @@ class SharedTransfers implements FillTransfers {
 
   async open(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | undefined> {
     const { clock, log } = this.#parts
-    const since = clock.now()
+    const search: Search = { since: clock.now(), range, hasLostHolder: this.#followed !== undefined, freeSince: undefined }
     for (let isConfirmed = false; ; ) {
-      const turn = await this.#turn(since)
+      const turn = await this.#turn(search)
       if (turn === 'upstream') return this.#fromUpstream(range, signal)
       // Another node may have completed it between our look at the store and our lease.
-      const held = turn === 'theirs' ? await this.#fromHolder(range, signal) : undefined
+      const held = turn === 'theirs' ? await this.#fromHolder(search, signal) : undefined
       const elsewhere = held === 'refused' || held === undefined ? await this.#fromStore(range, signal) : held
       if (elsewhere !== undefined) return elsewhere
       if (turn === 'ours') return this.#fromUpstream(range, signal)
@@ -87,7 +98,7 @@ class SharedTransfers implements FillTransfers {
         if (!(await this.#isUpstream(signal))) return undefined
         isConfirmed = true
       }
-      if (clock.now() - since >= patienceMs) {
+      if (clock.now() - search.since >= patienceMs) {
         log.warn({ digest: this.#digest }, 'the replica that fetches a blob does not answer and keeps its lease: fetching it here, too')
         return this.#fromUpstream(range, signal)
       }
@@ -121,9 +132,10 @@ class SharedTransfers implements FillTransfers {
   }
 
   /** `ours`: just taken. Where nobody can be asked for the lease, everybody fetches: a second transfer is better than none. */
-  async #turn(since: number): Promise<'upstream' | 'ours' | 'theirs'> {
+  async #turn(search: Search): Promise<'upstream' | 'ours' | 'theirs'> {
     if (this.#isOver || this.#isOurs()) return 'upstream'
     try {
+      if (search.hasLostHolder && (await this.#isLeftToOthers(search))) return 'theirs'
       const lease = await this.#parts.leases.tryAcquire(this.#key)
       if (lease === undefined) return this.#isOurs() ? 'upstream' : 'theirs'
       if (this.#isOver) {
@@ -133,15 +145,27 @@ class SharedTransfers implements FillTransfers {
       this.#lease = lease
       return 'ours'
     } catch (error) {
-      if (this.#isFollowing && this.#parts.clock.now() - since < awayPatienceMs) return 'theirs'
+      if (this.#followed !== undefined && this.#parts.clock.now() - search.since < awayPatienceMs) return 'theirs'
       this.#parts.log.debug({ digest: this.#digest, reason: errorText(error) }, 'no lease for a blob can be had: fetching it without one')
       return 'upstream'
     }
   }
 
+  /** Throws when nobody can be asked. */
+  async #isLeftToOthers(search: Search): Promise<boolean> {
+    const { leases, clock } = this.#parts
+    const isHeld = (await leases.holderOf(this.#key)) !== undefined
+    search.freeSince = isHeld ? undefined : (search.freeSince ?? clock.now())
+    if (search.freeSince === undefined) return true
+    // A piece in the middle is for one client; it says nothing about what is here.
+    const position = search.range?.end === undefined ? (search.range?.start ?? 0) : 0
+    return clock.now() - search.freeSince < holdBackMs(position, this.#followed?.size)
+  }
+
   /** `refused`: it answers, and has no such blob for this repository, or not any more. `undefined`: it cannot be asked now. */
-  async #fromHolder(range: TransferRange | undefined, signal: AbortSignal): Promise<BlobTransfer | 'refused' | undefined> {
+  async #fromHolder(search: Search, signal: AbortSignal): Promise<BlobTransfer | 'refused' | undefined> {
     const { leases, peers, clock, log } = this.#parts
+    const { range } = search
     const holder = await leases.holderOf(this.#key).catch(() => undefined)
     try {
       if (holder === undefined || holder === peers.self) return undefined
@@ -149,12 +173,14 @@ class SharedTransfers implements FillTransfers {
       const opening = peers.openBlob(holder, { repository: this.#repository, digest: this.#digest, range }, signal)
       const transfer = await answerOfHolder(opening, watch)
       if (transfer === undefined) return 'refused'
-      this.#isFollowing = true
+      this.#followed = { size: transfer.size }
       return untilHolderIsGone(transfer, watch)
     } catch (error) {
       signal.throwIfAborted()
       log.info({ digest: this.#digest, holder, reason: errorText(error) }, 'the replica that fetches a blob cannot be asked for it yet')
-      return error instanceof UpstreamFailure && answers.has(error.kind) ? 'refused' : undefined
+      if (error instanceof UpstreamFailure && answers.has(error.kind)) return 'refused'
+      search.hasLostHolder = true
+      return undefined
     }
   }
 

@@ -1,9 +1,10 @@
-// A replica that has lost the one it followed, while Redis is away: it waits a little before it goes on upstream without a lease.
+// A replica that has lost the one it followed: it leaves the lease to those who have more, and waits a little for a Redis that is away.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Lease, Leases } from '../../src/cluster/leases.ts'
 import { type ContentSource, UpstreamFailure } from '../../src/content.ts'
 import { sharedTransfers } from '../../src/mirror/shared-transfers.ts'
+import { holdBackMs } from '../../src/mirror/take-over.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryName } from '../../src/oci/names.ts'
 import { TestClock } from '../support/clock.ts'
@@ -50,24 +51,51 @@ async function orphaned() {
   return { ...staged, opening: transfers.open({ start: 10 }, signal) }
 }
 
+/** It looks again and again, and does not ask upstream until so much time has passed. */
+async function leaveToOthers({ clock, upstream }: Pick<ReturnType<typeof stage>, 'clock' | 'upstream'>, ms: number) {
+  for (let passed = 0; passed < ms; passed += 200) {
+    await clock.sleeping(200)
+    assert.deepEqual(upstream.asked, [], `after ${passed} ms`)
+    clock.advance(200)
+  }
+}
+
 test('Redis comes back meanwhile: who gets the lease goes on', async () => {
-  const { clock, state, upstream, opening } = await orphaned()
+  const staged = await orphaned()
+  const { clock, state, upstream, opening } = staged
   await clock.pass(200, 200)
   await clock.sleeping(200)
   assert.deepEqual(upstream.asked, [])
   state.redis = 'free'
   clock.advance(200)
+  await leaveToOthers(staged, 492)
   assert.equal((await opening)?.start, 10)
   assert.equal(upstream.asked.length, 1)
 })
 
+test('who has lost the replica that fetched before it gave a byte leaves the lease to those who have some', async () => {
+  const staged = stage()
+  const { state, upstream, clock, transfers } = staged
+  state.isHolderThere = false
+  const opening = transfers.open(undefined, signal)
+  await clock.sleeping(200)
+  state.redis = 'free'
+  clock.advance(200)
+  await leaveToOthers(staged, 2_000)
+  assert.equal((await opening)?.start, 0)
+  assert.equal(upstream.asked.length, 1)
+})
+
+test('the more it has of the blob, the sooner a replica takes the lease', () => {
+  const waits = [0, 1, 50, 100].map((position) => holdBackMs(position, 100))
+  assert.deepEqual(waits, [2_000, 792, 400, 0])
+  assert.equal(holdBackMs(5, undefined), 2_000)
+})
+
 test('Redis stays away: it goes on without a lease', async () => {
-  const { clock, upstream, opening } = await orphaned()
-  for (let passed = 0; passed < 5_000; passed += 200) {
-    await clock.sleeping(200)
-    assert.deepEqual(upstream.asked, [], `after ${passed} ms`)
-    clock.advance(200)
-  }
+  const staged = await orphaned()
+  const { opening } = staged
+  await leaveToOthers(staged, 5_000)
   assert.equal((await opening)?.start, 10)
 })
 
