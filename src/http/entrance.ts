@@ -69,7 +69,8 @@ export function createEntrance(options: EntranceOptions): Entrance {
     http1: (socket) => http1.emit('connection', socket),
     http2: http2 === undefined ? undefined : (socket) => http2.server.emit('connection', socket),
   }
-  const take = options.tls === undefined ? clear(speakers) : secure(options.tls, speakers, options)
+  const forget = (socket: Socket) => void sockets.delete(socket)
+  const take = options.tls === undefined ? clear(speakers, forget) : secure(options.tls, speakers, { ...options, forget })
   const isCrowded = perAddress === undefined ? () => false : createCrowding(perAddress)
   const server = createRaw({ noDelay: true }, (socket) => {
     track(socket)
@@ -78,10 +79,7 @@ export function createEntrance(options: EntranceOptions): Entrance {
       else socket.destroy()
       return
     }
-    firstBytes(socket, options.headersTimeoutMs, (bytes) => {
-      sockets.delete(socket)
-      take(socket, bytes)
-    })
+    firstBytes(socket, options.headersTimeoutMs, (bytes) => take(socket, bytes))
   })
   return { server, sockets, sessions: http2?.sessions ?? new Set(), close: () => http1.close() }
 }
@@ -131,8 +129,9 @@ type Take = (socket: Socket, firstBytes: Buffer) => void
 const preface = Buffer.from('PRI * HTTP/2.0')
 
 /** Plain HTTP/1.1 and HTTP/2 on one port. */
-function clear({ http1, http2 }: Speakers): Take {
+function clear({ http1, http2 }: Speakers, forget: (socket: Socket) => void): Take {
   return (socket, bytes) => {
+    forget(socket)
     const length = Math.min(bytes.length, preface.length)
     const isHttp2 = bytes.subarray(0, length).equals(preface.subarray(0, length)) && length > 1
     if (isHttp2 && http2 !== undefined) http2(socket)
@@ -142,9 +141,18 @@ function clear({ http1, http2 }: Speakers): Take {
 
 const handshakeRecord = 0x16
 
-function secure(tls: TlsSide, { http1, http2 }: Speakers, { log, headersTimeoutMs }: EntranceOptions): Take {
+interface SecureParts extends Pick<EntranceOptions, 'log' | 'headersTimeoutMs'> {
+  /** Those who speak now are known elsewhere; until then a stop has to end them. */
+  readonly forget: (socket: Socket) => void
+}
+
+function secure(tls: TlsSide, { http1, http2 }: Speakers, { log, headersTimeoutMs, forget }: SecureParts): Take {
+  const shaking = new Map<string, Socket>()
   const protocols = http2 === undefined ? ['http/1.1'] : ['h2', 'http/1.1']
   const server = createTls({ ...tls.options, ALPNProtocols: protocols, handshakeTimeout: headersTimeoutMs }, (socket) => {
+    const carrier = shaking.get(peerOf(socket))
+    if (carrier !== undefined) forget(carrier)
+    shaking.delete(peerOf(socket))
     if (!tls.admits(socket)) {
       log.debug({ peer: socket.remoteAddress, error: socket.authorizationError }, 'refused a client without a valid certificate')
       socket.destroy()
@@ -158,8 +166,20 @@ function secure(tls: TlsSide, { http1, http2 }: Speakers, { log, headersTimeoutM
   tls.onRenewal((context) => server.setSecureContext({ ...tls.options, ...context }))
   return (socket, bytes) => {
     if (bytes[0] !== handshakeRecord) void answerPlain(tls, socket, bytes)
-    else if (tls.challenged?.(bytes, socket) !== true) server.emit('connection', socket)
+    else if (tls.challenged?.(bytes, socket) !== true) {
+      const peer = peerOf(socket)
+      shaking.set(peer, socket)
+      socket.once('close', () => {
+        if (shaking.get(peer) === socket) shaking.delete(peer)
+      })
+      server.emit('connection', socket)
+    }
   }
+}
+
+/** The same of a socket and of what speaks TLS on it. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 const challengeLine = /^GET \/\.well-known\/acme-challenge\/([\w-]{1,200}) HTTP\//

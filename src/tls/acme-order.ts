@@ -7,6 +7,9 @@ export interface AcmeSettings {
 }
 
 const pollEveryMs = 1_000
+/** The library would wait half a minute between two looks, with clients in their handshakes. */
+const longestPollMs = 5_000
+const polls = 20
 
 /** The names of challenges in progress, which any replica may be asked for. */
 export const alpnName = (host: string) => `${host}+alpn`
@@ -31,6 +34,8 @@ export async function orderCertificate(
     directoryUrl: directoryUrl ?? acme.directory.letsencrypt.production,
     accountKey,
     backoffMin: pollEveryMs,
+    backoffMax: longestPollMs,
+    backoffAttempts: polls,
   })
   const [key, csr] = await acme.crypto.createCsr({ commonName: host, altNames: [host] }, await acme.crypto.createPrivateEcdsaKey())
   const cert = await client.auto({

@@ -31,7 +31,7 @@ export class LetsEncrypt implements AsyncDisposable {
   readonly #files: KeptFiles
   readonly #stopped = new AbortController()
   readonly #contexts = new Map<string, SecureContext>()
-  readonly #waiting = new Map<string, ((context: SecureContext) => void)[]>()
+  readonly #waiting = new Map<string, ((error: Error | null, context?: SecureContext) => void)[]>()
   readonly #challenges: Server
 
   /** Begins to look after its hosts; what goes wrong is logged and tried again. */
@@ -66,13 +66,15 @@ export class LetsEncrypt implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort(new Error('stopped'))
+    for (const ready of [...this.#waiting.values()].flat()) ready(new Error('this server stops'))
+    this.#waiting.clear()
   }
 
   #contextFor(host: string, done: (error: Error | null, context?: SecureContext) => void): void {
     const context = this.#contexts.get(host)
     if (context !== undefined) done(null, context)
     else if (!this.#options.hosts.includes(host)) done(new Error(`${host} is not among http.tls.letsencrypt.hosts`))
-    else this.#waiting.set(host, [...(this.#waiting.get(host) ?? []), (ready) => done(null, ready)])
+    else this.#waiting.set(host, [...(this.#waiting.get(host) ?? []), done])
   }
 
   async #answerChallenge(host: string, done: (error: Error | null, context?: SecureContext) => void): Promise<void> {
@@ -136,7 +138,7 @@ export class LetsEncrypt implements AsyncDisposable {
   #use(host: string, { key, cert }: KeyAndCertificate): void {
     const context = createSecureContext({ ...this.#options.handshake, key, cert })
     this.#contexts.set(host, context)
-    for (const ready of this.#waiting.get(host) ?? []) ready(context)
+    for (const ready of this.#waiting.get(host) ?? []) ready(null, context)
     this.#waiting.delete(host)
   }
 }

@@ -4,6 +4,9 @@ import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHead
 import { request } from 'node:https'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 
+/** Longer than any order of a certificate takes, for whose end a handshake waits. */
+const patienceMs = 30_000
+
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -24,12 +27,15 @@ export function ask(
   { method = 'GET', headers = {}, body }: Asking = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port, path, method, headers, agent: false, ...tls }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', reject)
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }))
-    })
+    const asked = request(
+      { host: '127.0.0.1', port, path, method, headers, agent: false, signal: AbortSignal.timeout(patienceMs), ...tls },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }))
+      },
+    )
     asked.on('error', reject)
     asked.end(body)
   })
@@ -68,6 +74,12 @@ export function askHttp2(session: ClientHttp2Session, path: string, { method = '
 
 export async function handshake(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connectTls({ host: '127.0.0.1', port, ...options })
-  await once(socket, 'secureConnect')
-  return socket
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(patienceMs) })
+    return socket
+  } catch (error) {
+    // Else it would keep the server, and the test's process, from ending.
+    socket.destroy()
+    throw error
+  }
 }

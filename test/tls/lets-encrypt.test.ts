@@ -16,6 +16,7 @@ import { type Pebble, startPebble } from '../support/servers/pebble.ts'
 import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 import { ask, handshake } from './asking.ts'
+import { endOrders } from './end-orders.ts'
 
 const required = await needsPackages('tls/lets-encrypt', ['pebble', 'openssl'])
 const host = 'registry.example.com'
@@ -36,7 +37,10 @@ describe("Let's Encrypt", required, () => {
     folder = await mkdtemp(join(tmpdir(), 'entrepot-acme-'))
     parts.defer(() => rm(folder, { recursive: true, force: true }))
   })
-  after(() => parts.disposeAsync())
+  after(async () => {
+    endOrders()
+    await parts.disposeAsync()
+  })
 
   function start(more: { cachefile?: string; clock?: TestClock; hosts?: readonly string[] } = {}): Promise<Registry> {
     const { cachefile = join(folder, 'kept'), clock, hosts = [host] } = more
