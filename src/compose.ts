@@ -80,7 +80,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
     accelRoot: accelRootOf(config),
     clock: parts.clock,
     health,
-    operatorPages: openAdmin(config, { ...operation, ...parts, incidents, store, usage, eviction, mirror, nameOf }, building),
+    operatorPages: openAdmin(config, { ...operation, ...parts, incidents, store, usage, eviction, mirror, nameOf, cluster }, building),
   })
   const debugServer = await debug.listen(building)
   const listen = parseListenTarget(config.http.net, config.http.addr)
@@ -89,7 +89,7 @@ export async function compose(config: Config, given: ComposeParts): Promise<Runn
   const serving = { handle: requestParts?.around(app.callback()) ?? app.callback(), requests, log, clock }
   const bounded = { handle: limitedBy(config.http, serving.handle, clock), limits: connectionLimitsOf(config.http) }
   const server = building.use(await openServer({ ...serving, ...bounded, listen, tls, http2 }))
-  await cluster.announce({ server, open: (target) => openServer({ ...serving, listen: target }) }, building)
+  await cluster.announce({ server, debugPort: debugServer?.port, open: (target) => openServer({ ...serving, listen: target }) }, building)
   const running = building.move()
   return {
     server,

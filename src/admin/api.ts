@@ -82,9 +82,18 @@ export interface Incident {
   readonly about: Readonly<Record<string, string>>
 }
 
+/** One of several machines that share a Redis, each of which shows itself. */
+export interface Replica {
+  readonly name: string
+  /** `dashboard`: its address; null: it cannot be reached from elsewhere. */
+  readonly others: readonly { readonly name: string; readonly dashboard: string | null }[]
+}
+
 export interface Status {
   readonly version: string
   readonly mode: 'mirror' | 'registry'
+  /** Which one this is, and which others there are. */
+  readonly replica: Replica
   readonly now: string
   readonly startedAt: string
   readonly health: 'well' | 'troubled' | 'failing' | 'stopping'

@@ -24,7 +24,8 @@ export async function snapshot(
   { now, startedAt }: { readonly now: number; readonly startedAt: number },
 ): Promise<Status> {
   const { version, mode } = views
-  return { version, mode, now: timeOf(now), startedAt: timeOf(startedAt), space: (await views.space()) ?? null, ...standing }
+  const [replica, space = null] = await Promise.all([views.replica(), views.space()])
+  return { version, mode, replica, now: timeOf(now), startedAt: timeOf(startedAt), space, ...standing }
 }
 
 function fillOf({ repository, digest, bytes, size, readers, startedAt }: FillView): Fill {

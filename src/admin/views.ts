@@ -2,7 +2,7 @@
 import type { Manifest } from '../content.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/names.ts'
-import type { Space, Traffic, Upstream } from './api.ts'
+import type { Replica, Space, Traffic, Upstream } from './api.ts'
 
 export interface FillView {
   readonly repository: RepositoryName
@@ -60,6 +60,8 @@ export interface ImageIndex {
 export interface Views {
   readonly version: string
   readonly mode: 'mirror' | 'registry'
+  /** May be some seconds old. */
+  replica(): Promise<Replica>
   readonly health: {
     readonly isFailing: boolean
     readonly isStopping: boolean

@@ -17,7 +17,8 @@ function textOf(status: Status): string {
   const { traffic, problems } = status
   const up = spanText((now - Date.parse(status.startedAt)) / 1000)
   const parts = [
-    `entrepot ${status.version}, ${status.mode}, ${status.health}, up ${up}\n`,
+    `entrepot ${status.version}, ${status.mode}, ${status.health}, up ${up}, on ${status.replica.name}\n`,
+    othersText(status),
     problems.map(({ part, text }) => `  ${part}: ${text}\n`).join(''),
     `pulls     ${traffic.pulls}, ${share(traffic.hits, traffic.pulls)} from here, ${traffic.stale} stale\n`,
     `bytes     ${sizeText(traffic.servedBytes)} served, ${sizeText(traffic.fetchedBytes)} fetched\n`,
@@ -27,6 +28,11 @@ function textOf(status: Status): string {
     incidentsText(status.incidents, now),
   ]
   return parts.filter((part) => part !== '').join('')
+}
+
+function othersText({ replica: { others } }: Status): string {
+  const texts = others.map(({ name, dashboard }) => (dashboard === null ? name : `${name} (${dashboard})`))
+  return texts.length === 0 ? '' : `others    ${texts.join(', ')}\n`
 }
 
 function share(part: number, whole: number): string {

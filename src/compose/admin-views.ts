@@ -15,6 +15,7 @@ import { manifestNeeds } from '../oci/manifest.ts'
 import type { RepositoryName } from '../oci/names.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Meters } from '../telemetry/meters.ts'
+import type { Cluster } from './cluster.ts'
 import type { Counting, WatchedUpstream } from './metrics.ts'
 import type { Mirror } from './mirror.ts'
 import type { Store } from './store.ts'
@@ -29,14 +30,16 @@ export interface AdminViewParts {
   readonly eviction: Eviction | undefined
   readonly mirror: Mirror | undefined
   readonly nameOf: NameOf | undefined
+  readonly cluster: Pick<Cluster, 'roster'>
 }
 
 export function viewsOf(config: Config, parts: AdminViewParts): Views {
-  const { health, counting, clock, store, usage, eviction, mirror, nameOf } = parts
+  const { health, counting, clock, store, usage, eviction, mirror, nameOf, cluster } = parts
   const isOwn = config.proxy === undefined ? () => true : (createIsOwn(config.proxy.local) ?? (() => false))
   return {
     version: parts.userAgent.replace(/^.*\//, ''),
     mode: config.proxy === undefined ? 'registry' : 'mirror',
+    replica: async () => ({ name: cluster.roster.name, others: await cluster.roster.others() }),
     health,
     traffic: () => trafficOf(counting.meters),
     fills: () => mirror?.running?.fills() ?? [],

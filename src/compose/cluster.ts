@@ -15,6 +15,7 @@ import type { Link } from '../cluster/worker-link.ts'
 import type { Config } from '../config/load.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { addressOf, openOwnPort, type Serving } from './replicas.ts'
+import { openRoster, type OwnRoster } from './roster.ts'
 import type { Facts } from '../telemetry/facts.ts'
 import type { Health } from '../telemetry/health.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -29,6 +30,7 @@ export interface Cluster {
   readonly leases: Leases
   /** `http.secret`, or one that the replicas agree on, or that of this host's processes, or a random one. The same at each call. */
   readonly secret: () => Promise<HttpSecret>
+  readonly roster: Pick<OwnRoster, 'name' | 'others'>
   /** Tells the others where this process can be asked. To be called when the server listens; what it opens is closed with `building`. */
   announce(serving: Serving, building: AsyncDisposableStack): Promise<void>
 }
@@ -66,13 +68,16 @@ export async function openCluster(config: Config, parts: ClusterParts, building:
     ? building.use(await RedisConnection.open(settings, { clock: systemClock, log, tell, took: facts?.redis }))
     : undefined
   const shared = openShared({ redis, primary, node }, parts, building)
+  const roster = openRoster(config, { redis, clock: parts.clock })
   let opening: Promise<HttpSecret> | undefined
   return {
     shared,
     redis,
+    roster,
     leases: shared?.leases ?? noted(new LocalLeases(node.address), parts),
     secret: () => (opening ??= openSecret(config, redis, parts, building)),
     async announce(serving, opened) {
+      roster.announce(serving, opened)
       if (shared === undefined) return
       node.address =
         primary === undefined ? addressOf(config, serving.server) : await openOwnPort(config, redis !== undefined, serving, opened)

@@ -17,6 +17,8 @@ import { RemoteContent } from '../upstream/remote-content.ts'
 /** The running server, and how another one like it is opened. */
 export interface Serving {
   readonly server: OpenServer
+  /** `undefined`: there is no debug address. */
+  readonly debugPort: number | undefined
   open(listen: ServerOptions['listen']): Promise<OpenServer>
 }
 
@@ -43,7 +45,7 @@ export async function openOwnPort(
   return `http://${urlHost(host)}:${port}${config.http.prefix.replace(/\/+$/, '')}`
 }
 
-function reachableHost({ net, addr }: Config['http']): string {
+export function reachableHost({ net, addr }: Config['http']): string {
   const listening = parseListenTarget(net, addr)
   const host = 'path' in listening ? undefined : listening.host
   return host === undefined || host === '0.0.0.0' || host === '::' ? ownAddress() : host

@@ -4,7 +4,9 @@ import { after, before, suite, test } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { ociImage } from '../support/images.ts'
 import { needsPackages, programPath } from '../support/packages.ts'
-import { gate, layerIn, type Scene, startScene } from '../scenarios/scene.ts'
+import { type Registry, startRegistry } from '../support/registry.ts'
+import { startRedis } from '../support/servers/redis.ts'
+import { gate, layerIn, startScene } from '../scenarios/scene.ts'
 
 const config = { http: { addr: '127.0.0.1:0', debug: { addr: '127.0.0.1:0' } } }
 const proxy = { libraryprefix: true }
@@ -22,7 +24,7 @@ interface Opened extends AsyncDisposable {
   readonly page: Page
 }
 
-suite('the dashboard', await needsPackages('dashboard', ['chromium']), () => {
+suite('the dashboard', await needsPackages('dashboard', ['chromium', 'redis-server']), () => {
   let browser: Browser
   before(async () => {
     browser = await chromium.launch({ executablePath: programPath('chromium'), args })
@@ -30,7 +32,7 @@ suite('the dashboard', await needsPackages('dashboard', ['chromium']), () => {
   after(() => browser.close())
 
   /** Whatever is done on it: nothing fails on the page, and nothing comes from elsewhere. */
-  async function open({ registry }: Scene): Promise<Opened> {
+  async function open({ registry }: { readonly registry: Registry }): Promise<Opened> {
     const page = await browser.newPage()
     page.setDefaultTimeout(15_000)
     const wrong: string[] = []
@@ -128,6 +130,18 @@ suite('the dashboard', await needsPackages('dashboard', ['chromium']), () => {
     await page.getByText('library/clicked:1.2 is gone, 50.', { exact: false }).waitFor()
     await page.getByText('No image here has “licked:1” in its name.').waitFor()
     assert.equal((await scene.blob('library/clicked', layer)).headers['x-cache'], 'miss')
+  })
+
+  test('of several replicas says which one it is, and leads to the others', async () => {
+    await using redis = await startRedis()
+    const replica = (advertise: string) =>
+      startRegistry({ config: { ...config, redis: { addrs: [redis.addr], readtimeout: '5s' }, cluster: { advertise } } })
+    await using one = await replica('http://replica-one:5000')
+    await using two = await replica('http://replica-two:5000')
+    await using opened = await open({ registry: two })
+    const { page } = opened
+    await page.getByText(/· on replica-two:5000$/).waitFor()
+    assert.equal(await page.getByRole('link', { name: 'replica-one:5000' }).getAttribute('href'), `${one.debugUrl}/dashboard`)
   })
 
   test('stays on a phone within its width, in the dark, too', async () => {

@@ -49,15 +49,22 @@ function standing({ health, upstreams }, isConnected) {
 }
 
 function Masthead({ status, now, isConnected }) {
-  const { problems } = status
+  const { problems, replica } = status
   const { tone, text } = standing(status, isConnected)
   return h('header', { class: 'masthead' }, [
     h('h1', {}, 'entrepot'),
-    h('p', { class: 'facts' }, `${status.mode === 'mirror' ? 'mirror' : 'registry'} · ${status.version} · up ${span((now - Date.parse(status.startedAt)) / 1000)}`),
+    h('p', { class: 'facts' }, `${status.mode === 'mirror' ? 'mirror' : 'registry'} · ${status.version} · up ${span((now - Date.parse(status.startedAt)) / 1000)} · on ${replica.name}`),
     h('p', { class: `health ${tone}` }, [h('i', { 'aria-hidden': true }), text]),
+    replica.others.length > 0 && h(Others, { others: replica.others }),
     problems.length > 0 &&
       h('ul', { class: 'problems' }, problems.map(({ part, text }) => h('li', { key: part }, [h('b', {}, part), ` ${text}`]))),
   ])
+}
+
+/** Of several machines each shows itself. */
+function Others({ others }) {
+  const shown = others.map(({ name, dashboard }) => [' ', dashboard === null ? name : h('a', { href: dashboard, key: dashboard }, name)])
+  return h('p', { class: 'others' }, ['This page shows this replica alone. Others:', ...shown])
 }
 
 function speak(text) {
