@@ -9,7 +9,7 @@ import { type Image, ociImage, ociIndex } from '../support/images.ts'
 import { outcomeOf } from '../support/pull.ts'
 import { assertSound, filesBelow, keptBlobs } from '../support/store-tree.ts'
 import { until } from '../support/until.ts'
-import { layerIn, type Scene, startScene } from './scene.ts'
+import { bytesOf, layerIn, type Scene, startScene } from './scene.ts'
 
 const hourMs = 3_600_000
 const layerBytes = 400_000
@@ -166,14 +166,14 @@ test('a blob that cannot fit is passed on without being kept, and nothing goes f
   assert.match(scene.registry.log.join(''), /level=warn msg="a blob is not kept, because there is no room for it/)
 })
 
-test('below storage.minfree new content is passed on, the log says so, and what is here is served', async () => {
+test('below storage.minfree new content is passed on, the log says so, what is here is served, and pushes are taken', async () => {
   await using scene = await startScene({ proxy: { pin: ['**'] } })
   const image = imageNamed('before')
   scene.hub.add('some', image, { tags: ['1'] })
   await pull(scene, 'library/some', image)
   const { folder } = scene.registry
   const storage = { filesystem: { rootdirectory: folder }, cache: { blobdescriptor: 'inmemory' }, minfree: '100%' }
-  await using full = await startScene({ folder, proxy: { pin: ['**'] }, config: { storage } })
+  await using full = await startScene({ folder, proxy: { pin: ['**'], local: ['team/**'] }, config: { storage } })
   const other = imageNamed('after')
   full.hub.add('some', other, { tags: ['2'] })
   full.hub.add('some', image, { tags: ['1'] })
@@ -182,4 +182,9 @@ test('below storage.minfree new content is passed on, the log says so, and what 
     assert.deepEqual(outcomeOf(await full.blob('library/some', digest)), [200, 'miss', 'whole', digest])
   assert.match(full.registry.log.join(''), /level=error msg="there is no room for new content, and nothing that may go/)
   assert.deepEqual(outcomeOf(await full.blob('library/some', layerIn(image).digest)), [200, 'hit', 'whole', layerIn(image).digest])
+  // What is pushed could be had from nowhere else: the room that is kept free is for that.
+  const uploads = `${full.registry.url}/v2/team/app/blobs/uploads/`
+  const pushed = await fetch(`${uploads}?digest=${digest}`, { method: 'POST', body: new Uint8Array(await bytesOf(layerIn(other))) })
+  assert.equal(pushed.status, 201)
+  assert.deepEqual(outcomeOf(await full.blob('team/app', digest)), [200, 'hit', 'whole', digest])
 })
