@@ -1,5 +1,6 @@
 // Keeps the usage index up to date, behind everybody's back: uses are noted in memory and written together every few seconds, arrivals
 // are written as they come. Trouble with the index is logged and fails nobody's pull; what was missed is found again by use.
+import pLimit from 'p-limit'
 import type { ContentSource, ContentSink } from '../content.ts'
 import type { StoreChanges, StoredRepository } from '../content-sink.ts'
 import { awaitedLease } from '../cluster/held-lease.ts'
@@ -16,6 +17,7 @@ import type { UsageIndex, Use } from './usage-index.ts'
 const flushMs = 4000
 /** Of what the index has never heard of, so much is looked up per flush. */
 const mostLookups = 1000
+const lookupsAtOnce = 16
 
 export interface UsageStore extends Pick<ContentSource, 'findManifest'>, Pick<ContentSink, 'statBlob'> {
   /** All that is kept, by a walk. */
@@ -209,16 +211,16 @@ export class Usage implements StoreChanges, AsyncDisposable {
   async #learn(index: UsageIndex, unknown: readonly Use[]): Promise<void> {
     const store = this.#store
     if (store === undefined) return
-    for (const { repository, digest, tag } of unknown.slice(0, mostLookups)) {
-      const manifest = await store.findManifest(repository, digest, this.#stop.signal)
-      if (manifest === undefined) {
-        await this.#addBlob(index, repository, digest)
-        continue
-      }
-      const arrival = { repository, digest, size: manifest.bytes.length, usedAt: this.#parts.clock.now() }
-      await index.add([{ ...arrival, references: manifestNeeds(manifest.bytes)?.references ?? [] }])
-      if (tag !== undefined) await index.point(repository, tag, digest, arrival.usedAt)
-    }
+    const limit = pLimit(lookupsAtOnce)
+    await Promise.all(unknown.slice(0, mostLookups).map((use) => limit(() => this.#learnOf(index, store, use))))
+  }
+
+  async #learnOf(index: UsageIndex, store: UsageStore, { repository, digest, tag }: Use): Promise<void> {
+    const manifest = await store.findManifest(repository, digest, this.#stop.signal)
+    if (manifest === undefined) return this.#addBlob(index, repository, digest)
+    const arrival = { repository, digest, size: manifest.bytes.length, usedAt: this.#parts.clock.now() }
+    await index.add([{ ...arrival, references: manifestNeeds(manifest.bytes)?.references ?? [] }])
+    if (tag !== undefined) await index.point(repository, tag, digest, arrival.usedAt)
   }
 
   async #addBlob(index: UsageIndex, repository: RepositoryName, digest: Digest): Promise<void> {
