@@ -1,8 +1,11 @@
 // Chunks as they come → the parts of a multipart upload, behind what is there.
+import { free } from './append.ts'
 import type { Bucket } from './s3-bucket.ts'
 
 /** Amazon S3 user guide, "Multipart upload limits". */
 export const minPartBytes = 5 * 1024 * 1024
+/** What one part may have more than another one, by its last chunk. */
+const spareBytes = 256 * 1024
 const maxCopyPartBytes = 5 * 1024 * 1024 * 1024
 
 export interface PendingPart {
@@ -44,14 +47,18 @@ export class PartWriter {
   #waitingBytes = 0
   #running: Promise<void> = Promise.resolve()
   #isReady = false
+  readonly #freesChunks: boolean
+  /** Memory of the part before, for the next one: fresh memory for each costs more than all else of an upload. */
+  #spare: Buffer = Buffer.alloc(0)
 
-  constructor(bucket: Bucket, uploads: PartSteps, key: string, beginning: Beginning) {
+  constructor(bucket: Bucket, uploads: PartSteps, key: string, beginning: Beginning, freesChunks = false) {
     this.#bucket = bucket
     this.#uploads = uploads
     this.#key = key
     this.#uploadId = beginning.uploadId
     this.#parts = [...beginning.parts]
     this.#baseBytes = beginning.baseBytes
+    this.#freesChunks = freesChunks
   }
 
   /** What there is of it by now; after `end`, all. */
@@ -80,12 +87,25 @@ export class PartWriter {
 
   async #send(): Promise<void> {
     await this.#running
-    const bytes = Buffer.concat(this.#waiting)
-    this.#waiting = []
-    this.#waitingBytes = 0
+    const bytes = this.#joined()
     this.#running = this.#put(bytes)
     // It is waited for before the next one, and at the end.
     this.#running.catch(() => undefined)
+  }
+
+  /** The waiting chunks as one. */
+  #joined(): Uint8Array {
+    const size = this.#waitingBytes
+    if (this.#spare.length < size) this.#spare = Buffer.allocUnsafeSlow(size >= minPartBytes ? size + spareBytes : size)
+    let position = 0
+    for (const chunk of this.#waiting) {
+      this.#spare.set(chunk, position)
+      position += chunk.length
+      if (this.#freesChunks) free(chunk)
+    }
+    this.#waiting = []
+    this.#waitingBytes = 0
+    return this.#spare.subarray(0, size)
   }
 
   async #put(bytes: Uint8Array): Promise<void> {

@@ -11,6 +11,7 @@
 import type { Part } from '@aws-sdk/client-s3'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../lib/clock.ts'
+import type { AppendOptions } from '../driver.ts'
 import { absent, type Bucket } from './s3-bucket.ts'
 import { statusOf } from './s3-client.ts'
 import { type Beginning, type PartPlace, type PendingPart, PartWriter } from './s3-part-writer.ts'
@@ -120,10 +121,10 @@ export class S3Uploads {
   }
 
   /** As `StorageDriver.append`. What is appended may be seen by `find` and, after `settle`, be read. */
-  async append(key: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal, isNew = false): Promise<number> {
-    const found = await this.#beginning(key, offset, isNew)
+  async append(key: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: AppendOptions): Promise<number> {
+    const found = await this.#beginning(key, offset, options?.isNew === true)
     this.#known.delete(key)
-    const writer = new PartWriter(this.#bucket, this, key, found ?? nothing)
+    const writer = new PartWriter(this.#bucket, this, key, found ?? nothing, options?.freesChunks)
     const startedAt = found?.startedAt ?? this.#clock.now()
     if (found === undefined) await writer.begin()
     try {

@@ -106,9 +106,8 @@ export class S3Driver implements StorageDriver, AsyncDisposable {
   ): Promise<number> {
     signal.throwIfAborted()
     const key = this.#key(path)
-    const isNew = options?.isNew === true
-    if (this.#isGrowing(path)) return this.#uploads.append(key, offset, body, signal, isNew)
-    if (!isNew) checkEnd(path, (await this.#bucket.head(key))?.size, offset)
+    if (this.#isGrowing(path)) return this.#uploads.append(key, offset, body, signal, options)
+    if (options?.isNew !== true) checkEnd(path, (await this.#bucket.head(key))?.size, offset)
     if (offset === 0) return this.#writeStream(key, body, signal)
     try {
       return await this.#uploads.append(key, offset, body, signal)

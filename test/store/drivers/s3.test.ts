@@ -59,6 +59,24 @@ describe('the S3 driver on radosgw, besides the contract', suite, () => {
     assert.ok(bytes.equals((await driver.read('/top/moved')) ?? Buffer.alloc(0)))
   })
 
+  it('many parts are sent byte for byte, from chunks that are given away', async () => {
+    await using opened = await openDriver({ chunkBytes: 5 * 1024 * 1024 }, inSteps)
+    const bytes = Buffer.alloc(23_000_001, 'a part of something larger, and ')
+    async function* given() {
+      // Each in memory of its own, as a request's are.
+      for (let start = 0; start < bytes.length; start += 600_000) {
+        const chunk = new Uint8Array(Math.min(600_000, bytes.length - start))
+        chunk.set(bytes.subarray(start, start + chunk.length))
+        yield chunk
+      }
+    }
+    const size = await opened.driver.append('/top/data', 0, given(), never, { freesChunks: true, isNew: true })
+    assert.equal(size, bytes.length)
+    assert.deepEqual({ ...opened.driver.recall('/top/data'), modifiedAt: 0 }, { kind: 'file', size, modifiedAt: 0 })
+    await opened.driver.move('/top/data', '/top/moved')
+    assert.ok(bytes.equals((await opened.driver.read('/top/moved')) ?? Buffer.alloc(0)))
+  })
+
   it('garbage collection ends what a crash cut off on its way into the bucket, and neither what is young nor what grows', async () => {
     assert.ok(s3)
     await using opened = await openDriver()
