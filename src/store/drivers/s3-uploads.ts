@@ -121,7 +121,13 @@ export class S3Uploads {
   }
 
   /** As `StorageDriver.append`. What is appended may be seen by `find` and, after `settle`, be read. */
-  async append(key: string, offset: number, body: AsyncIterable<Uint8Array>, signal: AbortSignal, options?: AppendOptions): Promise<number> {
+  async append(
+    key: string,
+    offset: number,
+    body: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    options?: AppendOptions,
+  ): Promise<number> {
     const found = await this.#beginning(key, offset, options?.isNew === true)
     this.#known.delete(key)
     const writer = new PartWriter(this.#bucket, this, key, found ?? nothing, options?.freesChunks)
