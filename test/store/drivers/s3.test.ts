@@ -6,6 +6,7 @@ import { S3Driver } from '../../../src/store/drivers/s3.ts'
 import { silentLog } from '../../../src/telemetry/log.ts'
 import { storageDriverContract } from '../../contracts/storage-driver.ts'
 import { needsPackages } from '../../support/packages.ts'
+import { seededBytes } from '../../support/images.ts'
 import { type Radosgw, radosgwPackages, startRadosgw } from '../../support/servers/radosgw.ts'
 import { s3Options } from './s3-options.ts'
 
@@ -61,7 +62,7 @@ describe('the S3 driver on radosgw, besides the contract', suite, () => {
 
   it('many parts are sent byte for byte, from chunks that are given away', async () => {
     await using opened = await openDriver({ chunkBytes: 5 * 1024 * 1024 }, inSteps)
-    const bytes = Buffer.alloc(23_000_001, 'a part of something larger, and ')
+    const bytes = seededBytes('many parts', 23_000_001)
     async function* given() {
       // Each in memory of its own, as a request's are.
       for (let start = 0; start < bytes.length; start += 600_000) {
