@@ -43,6 +43,7 @@ const attacks: Readonly<Record<string, Readonly<Record<string, readonly string[]
       'duplicated claims',
       'a huge one',
     ],
+    'attacks/tokens.test.ts': ['do not send us for their keys', 'do not choose files, keys or rules'],
     'differential/tokens.test.ts': ['every token is believed or refused alike'],
     'auth/bearer.test.ts': ['of weak keys', 'are not believed any more once they have expired'],
   },
