@@ -46,3 +46,10 @@ export async function processorSecondsOf(pid: number): Promise<number> {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
+
+/** Of a process and those that it has started, which still run: nginx works in its children. */
+export async function processorSecondsOfFamily(pid: number): Promise<number> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter((child) => child !== '')
+  const seconds = await Promise.all([pid, ...children.map(Number)].map(processorSecondsOf))
+  return seconds.reduce((sum, each) => sum + each, 0)
+}

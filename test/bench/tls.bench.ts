@@ -7,6 +7,7 @@ import { createAuthority } from '../support/authority.ts'
 import { startNginx } from '../support/servers/proxies.ts'
 import { runProgram } from '../support/servers/program.ts'
 import { type Bench, type Measurement, median, medianRatio, mebibyte } from './measurement.ts'
+import { processorSecondsOfFamily } from './process-use.ts'
 import { type ServerProcess, startServerProcess, workFolder } from './server-process.ts'
 import { startNginx as startFileServer } from './servers.ts'
 
@@ -38,19 +39,38 @@ export const tls: Bench = async ({ isQuick, tell }) => {
   const file = `/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`
   const contestants = { ours: [ours.port, blob], accel: [accel.port, blob], nginx: [nginx.port, file] } as const
   const rates = { ours: [] as number[], accel: [] as number[], nginx: [] as number[] }
+  const used = { ours: 0, nginx: 0 }
   const names = ['ours', 'accel', 'nginx'] as const
   const rounds = isQuick ? 5 : 11
   tell(`${rounds} rounds of ${size / mebibyte} MiB over TLS`)
   for (let round = -1; round < rounds; round += 1) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      const pid = name === 'accel' ? undefined : (name === 'ours' ? ours : nginx).pid
+      const before = pid === undefined ? 0 : await processorSecondsOfFamily(pid)
       const rate = await rateOf(...contestants[name], size)
+      if (round >= 0 && pid !== undefined) used[name === 'ours' ? 'ours' : 'nginx'] += (await processorSecondsOfFamily(pid)) - before
       // The first one fills the page cache and compiles code.
       if (round >= 0) rates[name].push(rate)
     }
   }
+  const perGibibyte = (seconds: number) => (seconds * 1024 * mebibyte) / (rounds * size)
+  const crowds = { ours: [] as number[], nginx: [] as number[] }
+  for (let round = -1; round < rounds; round += 1) {
+    for (const name of ['ours', 'nginx'] as const) {
+      const rate = await rateOf(...contestants[name], size, 4)
+      if (round >= 0) crowds[name].push(rate)
+    }
+  }
   return [
     told('a cached blob over TLS, one client: against nginx with TLS', 1, rates.ours, rates.nginx),
-    told('the same through nginx with http.accel, against nginx itself', 0.95, rates.accel, rates.nginx),
+    {
+      bench,
+      what: 'a cached blob over TLS, one client: processor time of a GiB, against nginx with TLS',
+      measured: `${(used.nginx / used.ours).toFixed(2)} times less (${perGibibyte(used.ours).toFixed(2)} s to ${perGibibyte(used.nginx).toFixed(2)} s)`,
+      numbers: { ratio: used.nginx / used.ours, seconds: perGibibyte(used.ours), nginxSeconds: perGibibyte(used.nginx) },
+    },
+    told('a cached blob over TLS, four clients at once: against nginx with TLS', 1, crowds.ours, crowds.nginx),
+    told('one client through nginx with http.accel, against nginx itself', 0.95, rates.accel, rates.nginx),
   ]
 }
 
@@ -66,8 +86,14 @@ function told(what: string, least: number, ours: readonly number[], theirs: read
   }
 }
 
-/** Mebibytes per second of one curl with one cipher suite for all. */
-async function rateOf(port: number, path: string, size: number): Promise<number> {
+/** Mebibytes per second of so many curls together, with one cipher suite for all. */
+async function rateOf(port: number, path: string, size: number, clients = 1): Promise<number> {
+  const startedAt = performance.now()
+  const rates = await Promise.all(Array.from({ length: clients }, () => rateOfOne(port, path, size)))
+  return clients === 1 ? (rates[0] ?? Number.NaN) : (clients * size * 1000) / mebibyte / (performance.now() - startedAt)
+}
+
+async function rateOfOne(port: number, path: string, size: number): Promise<number> {
   const options = [
     '-sfk',
     '--http1.1',
