@@ -37,41 +37,73 @@ export const tls: Bench = async ({ isQuick, tell }) => {
   })
   const blob = `/v2/bench/blob/blobs/sha256:${hex}`
   const file = `/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`
-  const contestants = { ours: [ours.port, blob], accel: [accel.port, blob], nginx: [nginx.port, file] } as const
-  const rates = { ours: [] as number[], accel: [] as number[], nginx: [] as number[] }
-  const used = { ours: 0, nginx: 0 }
-  const names = ['ours', 'accel', 'nginx'] as const
+  const contestants = {
+    ours: { server: ours, path: blob },
+    accel: { server: accel, path: blob },
+    nginx: { server: nginx, path: file },
+  }
   const rounds = isQuick ? 5 : 11
   tell(`${rounds} rounds of ${size / mebibyte} MiB over TLS`)
+  const one = await compete(contestants, { size, rounds, clients: 1 })
+  const four = await compete({ ours: contestants.ours, nginx: contestants.nginx }, { size, rounds, clients: 4 })
+  return [
+    told('a cached blob over TLS, one client: against nginx with TLS', 1, one.ours.rates, one.nginx.rates),
+    cost('a cached blob over TLS, one client: processor time of a GiB, against nginx with TLS', one.ours, one.nginx),
+    told('a cached blob over TLS, four clients at once: against nginx with TLS', 1, four.ours.rates, four.nginx.rates),
+    told('one client through nginx with http.accel, against nginx itself', 0.95, one.accel.rates, one.nginx.rates),
+  ]
+}
+
+interface Contestant {
+  readonly server: { readonly pid?: number; readonly port: number }
+  readonly path: string
+}
+
+interface Contest {
+  readonly size: number
+  readonly rounds: number
+  /** That download at the same time. */
+  readonly clients: number
+}
+
+interface Result {
+  /** Mebibytes per second of all clients. */
+  readonly rates: number[]
+  /** Processor seconds for a gibibyte, of each round. */
+  readonly costs: number[]
+}
+
+/** Each in turn; the first round, which fills the page cache and compiles code, is not counted. */
+async function compete<Name extends string>(
+  contestants: Readonly<Record<Name, Contestant>>,
+  { size, rounds, clients }: Contest,
+): Promise<Record<Name, Result>> {
+  const names = Object.keys(contestants) as Name[]
+  const results = Object.fromEntries(names.map((name) => [name, { rates: [], costs: [] }])) as unknown as Record<Name, Result>
   for (let round = -1; round < rounds; round += 1) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      const pid = name === 'accel' ? undefined : (name === 'ours' ? ours : nginx).pid
-      const before = pid === undefined ? 0 : await processorSecondsOfFamily(pid)
-      const rate = await rateOf(...contestants[name], size)
-      if (round >= 0 && pid !== undefined) used[name === 'ours' ? 'ours' : 'nginx'] += (await processorSecondsOfFamily(pid)) - before
-      // The first one fills the page cache and compiles code.
-      if (round >= 0) rates[name].push(rate)
+      const { server, path } = contestants[name]
+      const used = async () => (server.pid === undefined ? 0 : processorSecondsOfFamily(server.pid))
+      const before = await used()
+      const rate = await rateOf(server.port, path, size, clients)
+      const seconds = (await used()) - before
+      if (round < 0) continue
+      results[name].rates.push(rate)
+      results[name].costs.push((seconds * 1024 * mebibyte) / (size * clients))
     }
   }
-  const perGibibyte = (seconds: number) => (seconds * 1024 * mebibyte) / (rounds * size)
-  const crowds = { ours: [] as number[], nginx: [] as number[] }
-  for (let round = -1; round < rounds; round += 1) {
-    for (const name of ['ours', 'nginx'] as const) {
-      const rate = await rateOf(...contestants[name], size, 4)
-      if (round >= 0) crowds[name].push(rate)
-    }
+  return results
+}
+
+function cost(what: string, ours: Result, theirs: Result): Measurement {
+  const ratio = medianRatio(theirs.costs, ours.costs)
+  const seconds = ({ costs }: Result) => `${median(costs).toFixed(2)} s`
+  return {
+    bench,
+    what,
+    measured: `${ratio.toFixed(2)} times less (${seconds(ours)} to ${seconds(theirs)})`,
+    numbers: { ratio, secondsPerGibibyte: ours.costs, nginxSecondsPerGibibyte: theirs.costs },
   }
-  return [
-    told('a cached blob over TLS, one client: against nginx with TLS', 1, rates.ours, rates.nginx),
-    {
-      bench,
-      what: 'a cached blob over TLS, one client: processor time of a GiB, against nginx with TLS',
-      measured: `${(used.nginx / used.ours).toFixed(2)} times less (${perGibibyte(used.ours).toFixed(2)} s to ${perGibibyte(used.nginx).toFixed(2)} s)`,
-      numbers: { ratio: used.nginx / used.ours, seconds: perGibibyte(used.ours), nginxSeconds: perGibibyte(used.nginx) },
-    },
-    told('a cached blob over TLS, four clients at once: against nginx with TLS', 1, crowds.ours, crowds.nginx),
-    told('one client through nginx with http.accel, against nginx itself', 0.95, rates.accel, rates.nginx),
-  ]
 }
 
 function told(what: string, least: number, ours: readonly number[], theirs: readonly number[]): Measurement {
@@ -87,7 +119,7 @@ function told(what: string, least: number, ours: readonly number[], theirs: read
 }
 
 /** Mebibytes per second of so many curls together, with one cipher suite for all. */
-async function rateOf(port: number, path: string, size: number, clients = 1): Promise<number> {
+async function rateOf(port: number, path: string, size: number, clients: number): Promise<number> {
   const startedAt = performance.now()
   const rates = await Promise.all(Array.from({ length: clients }, () => rateOfOne(port, path, size)))
   return clients === 1 ? (rates[0] ?? Number.NaN) : (clients * size * 1000) / mebibyte / (performance.now() - startedAt)
