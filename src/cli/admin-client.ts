@@ -1,6 +1,6 @@
 // How commands talk to a running server: the admin API at the debug address of the configuration, or at --address.
 import type { Failure } from '../admin/api.ts'
-import { parseListenTarget } from '../config/listen-target.ts'
+import { isEveryAddress, parseListenTarget } from '../config/listen-target.ts'
 import { urlHost } from '../lib/url-host.ts'
 import { errorText } from '../telemetry/log.ts'
 import { readConfiguration } from './configuration.ts'
@@ -59,8 +59,7 @@ async function addressOf({ address, config: file }: AdminOptions): Promise<URL> 
 
 /** Where everything is listened to, this machine is a part of it. */
 function hostOf(host: string | undefined): string {
-  if (host === undefined || host === '' || host === '0.0.0.0' || host === '::') return '127.0.0.1'
-  return urlHost(host)
+  return host === undefined || isEveryAddress(host) ? '127.0.0.1' : urlHost(host)
 }
 
 async function ask<Answer>(url: string, init: RequestInit): Promise<Answer> {

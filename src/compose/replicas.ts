@@ -1,7 +1,7 @@
 // The other replicas: how this one is found by them, how it asks them for a running fill, and what it answers. Part of compose.
 import { networkInterfaces } from 'node:os'
 import type { HttpSecret } from '../cluster/http-secret.ts'
-import { parseListenTarget } from '../config/listen-target.ts'
+import { isEveryAddress, parseListenTarget } from '../config/listen-target.ts'
 import type { Config } from '../config/load.ts'
 import type { OpenServer, ServerOptions } from '../http/server.ts'
 import { isSignedByPeer, signatureHeader, signPeer } from '../cluster/peer-signature.ts'
@@ -48,7 +48,7 @@ export async function openOwnPort(
 export function reachableHost({ net, addr }: Config['http']): string {
   const listening = parseListenTarget(net, addr)
   const host = 'path' in listening ? undefined : listening.host
-  return host === undefined || host === '0.0.0.0' || host === '::' ? ownAddress() : host
+  return host === undefined || isEveryAddress(host) ? ownAddress() : host
 }
 
 function ownAddress(): string {

@@ -1,7 +1,7 @@
 // Which replica this is, and which others there are, for the dashboard and the admin API. Part of compose.
 import { hostname } from 'node:os'
 import { Roster, type RosterEntry, type RosterParts } from '../cluster/roster.ts'
-import { parseListenTarget } from '../config/listen-target.ts'
+import { isEveryAddress, parseListenTarget } from '../config/listen-target.ts'
 import type { Config } from '../config/load.ts'
 import { dashboardPath } from '../dashboard/routes.ts'
 import { urlHost } from '../lib/url-host.ts'
@@ -41,7 +41,7 @@ function dashboardOf(config: Config, { server, debugPort }: Listening): string |
   if (addr === undefined || debugPort === undefined) return null
   const listen = parseListenTarget('tcp', addr)
   const own = reachableHost(config.http)
-  const host = 'path' in listen || listen.host === undefined || /^(?:0\.0\.0\.0|::)$/.test(listen.host) ? own : listen.host
+  const host = 'path' in listen || listen.host === undefined || isEveryAddress(listen.host) ? own : listen.host
   return isLoopback(host) && !isLoopback(own) ? null : `http://${urlHost(host)}:${debugPort}${dashboardPath}`
 }
 

@@ -9,3 +9,8 @@ export function parseListenTarget(net: 'tcp' | 'unix', address: string): ListenT
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
   return { host: host === '' ? undefined : host, port: Number(address.slice(colon + 1)) }
 }
+
+/** Whether it stands for all addresses of this machine, so that nobody reaches it by that name. */
+export function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
